@@ -2,6 +2,8 @@
 
 #include "support/watchdog.hpp"
 
+#include <rota/detail/debug.hpp>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -40,6 +42,7 @@ int main(int argc, char** argv) {
   // The watchdog is a second thread, so a death test must start its child anew instead of forking
   // in the middle.
   GTEST_FLAG_SET(death_test_style, "threadsafe");
+  rota::testing_support::add_dump(&rota::detail::dump_all_loops);
   Watchdog watchdog(rota::testing_support::watchdog_limit());
   auto& listeners = testing::UnitTest::GetInstance()->listeners();
   auto* listener = new WatchdogListener(watchdog);

@@ -19,13 +19,13 @@ const std::array<Names, 6>& runtime_layers() {
        "sanitizer", "fork", "cpus", "uring_compat"},
       {"ring", "ring_setup", "kernel", "kernel_ops", "context", "loop_core", "loop_state", "inbox",
        "steal_queue", "timer_heap", "frame_allocator", "operation", "startup_errors"},
-      {"loop", "doorbell", "ready_queue", "callback", "completable", "result", "bound",
-       "task_base"},
+      {"loop", "doorbell", "debug", "ready_queue", "callback", "completable", "completion_link",
+       "result", "bound", "task_base"},
       // loop_close ends the tasks that a loop leaves behind, so it stands above the loop's other
       // parts.
-      {"future", "task", "coro", "promise", "completion_wait", "completion_link", "wait_queue",
+      {"future", "task", "coro", "promise", "completion_wait", "completion_watch", "held", "wait_queue",
        "loop_close"},
-      {"runtime", "run_threadsafe", "worker", "idle", "executor", "debug", "signals"},
+      {"runtime", "run_threadsafe", "worker", "idle", "executor", "signals"},
       {"gather", "wait", "timeout", "sleep", "task_group", "with", "cancel_scope", "generator",
        "parallel", "testing", "doctor", "doctor_main"},
   }};
@@ -43,8 +43,16 @@ const Names& open_details() {
 const std::map<std::string, std::string, std::less<>>& tested_through() {
   static const std::map<std::string, std::string, std::less<>> table = {
       {"io/rota", "contract_co_await_test"},  // the umbrella
-      {"runtime/atomic", "runtime_inbox_test"},
+      {"runtime/atomic", "stress_inbox_test"},
       {"runtime/bound", "runtime_future_test"},
+      {"runtime/completion_watch", "runtime_gather_test"},
+      {"runtime/debug", "watchdog_test"},
+      {"runtime/fork", "runtime_ring_setup_test"},
+      {"runtime/held", "runtime_gather_test"},
+      {"runtime/inbox", "stress_inbox_test"},
+      {"runtime/loop_core", "stress_inbox_test"},
+      {"runtime/worker", "runtime_runtime_test"},
+      {"runtime/concepts", "runtime_coro_test"},
       {"runtime/callback", "runtime_loop_test"},
       {"runtime/completable", "runtime_future_test"},
       {"runtime/completion_link", "runtime_future_test"},
@@ -58,7 +66,7 @@ const std::map<std::string, std::string, std::less<>>& tested_through() {
       {"runtime/promise", "runtime_coro_test"},
       {"runtime/result", "runtime_coro_test"},
       {"runtime/ring_setup", "runtime_ring_test"},
-      {"runtime/runnable", "runtime_inbox_test"},
+      {"runtime/runnable", "stress_inbox_test"},
       {"runtime/sanitizer", "runtime_ring_test"},
       {"runtime/task_base", "runtime_task_test"},
       {"runtime/uring_compat", "runtime_ring_test"},

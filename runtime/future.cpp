@@ -1,0 +1,85 @@
+#include <rota/future.hpp>
+
+#include <memory>
+#include <string>
+
+#include <rota/detail/bound.hpp>
+#include <rota/loop.hpp>
+
+namespace rota::detail {
+
+void throw_wrong_loop(const char* what, const LoopCore* owner) {
+  std::string text = std::string(what) + ": the object is bound to a different event loop (loop " +
+                     std::to_string(owner->id()) + "; here ";
+  text += running_loop == nullptr ? "no loop runs" : "loop " + std::to_string(running_loop->core->id()) + " runs";
+  if (running_loop != nullptr && running_loop->current_task != nullptr) {
+    text += ", task '" + running_loop->current_task->name() + "'";
+  }
+  throw RuntimeError(text + ")");
+}
+
+FutureBase::~FutureBase() {
+  if (LoopCore* const owner = core()) owner->release();
+}
+
+void FutureBase::require_pending() const {
+  if (done()) throw InvalidStateError("invalid state: the future is done already");
+}
+
+void FutureBase::bind(const char* operation) {
+  LoopCore* const here = running_core();
+  LoopCore* owner = core();
+  if (owner == nullptr) {
+    if (here == nullptr) return;  // outside of every loop: allowed, without binding
+    here->retain();
+    // relaxed: the winner's loop owns it from here on; a loser only compares addresses.
+    if (core_.compare_exchange_strong(owner, here, std::memory_order_relaxed)) return;
+    here->release();
+  }
+  if (owner == here) return;
+  if (here == nullptr && !owner->running()) return;  // its loop stands still, so nobody else is at it
+  throw_wrong_loop(operation, owner);
+}
+
+bool FutureBase::cancel_requested(std::string* message) noexcept {
+  const std::unique_ptr<std::string> text(message);
+  if (done()) return false;
+  result_base().exception =
+      std::make_exception_ptr(CancelledError(text == nullptr ? std::string() : std::move(*text)));
+  finish(Outcome::cancelled, 0);
+  return true;
+}
+
+namespace {
+
+/// A cancel on its way to a future of another loop.
+struct CancelMessage : Runnable {
+  CancelMessage(FutureBase& target, std::string* text) noexcept
+      : Runnable(&CancelMessage::arrived), future(target), message(text) {
+    future.retain();
+  }
+  static void arrived(Runnable& node, bool dropped) noexcept {
+    const std::unique_ptr<CancelMessage> self(static_cast<CancelMessage*>(&node));
+    if (dropped) {
+      delete self->message;
+    } else {
+      self->future.cancel_requested(self->message);
+    }
+    self->future.release();
+  }
+
+  FutureBase& future;
+  std::string* message;
+};
+
+}  // namespace
+
+bool FutureBase::cancel_any(Completable& completable, std::string* message) noexcept {
+  auto& future = static_cast<FutureBase&>(completable);
+  if (future.owned_here()) return future.cancel_requested(message);
+  auto* const node = new CancelMessage(future, message);
+  if (!future.core()->post(*node)) CancelMessage::arrived(*node, true);
+  return false;  // whether it comes in time is not known here: the caller's cancel stays due
+}
+
+}  // namespace rota::detail

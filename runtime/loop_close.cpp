@@ -1,0 +1,162 @@
+/// loop_close.cpp: the end of a loop, in the order of runtime/README.md, section 7.
+#include <rota/loop.hpp>
+
+#include <cstdio>
+#include <unistd.h>
+
+#include <rota/detail/completion_wait.hpp>
+#include <rota/detail/task_base.hpp>
+#include <rota/task.hpp>
+
+#include "doorbell.hpp"
+#include "ring.hpp"
+
+namespace rota {
+
+namespace {
+
+/// How long close() waits for the kernel to end what was cancelled. A disk that does not answer takes longer; nothing else.
+constexpr std::int64_t settle_limit = 5'000'000'000;  // ns
+
+}  // namespace
+
+std::size_t EventLoop::cancel_all_tasks() noexcept {
+  std::size_t cancelled = 0;
+  // A task that is cancelled here changes the list only later, when the loop runs.
+  for (detail::TaskBase* task = all_tasks; task != nullptr; task = task->next_task()) {
+    if (task->cancel(nullptr)) ++cancelled;
+  }
+  return cancelled;
+}
+
+void EventLoop::close() {
+  if (closed_) return;
+  if (core->running()) throw RuntimeError("Cannot close a running event loop");
+  if (enabled_) require_owner();
+  closing = true;
+  detail::LoopState* const outer = std::exchange(detail::running_loop, this);
+  if (enabled_) settle_operations();
+  drop_queued();
+  abandon_tasks();
+  detail::answer_foreign_waiters(*this);
+  while (services_ != nullptr) services_ = std::move(services_->next_);
+  settle_operations();
+  for (detail::Runnable* node = core->inbox().close(); node != nullptr;) {
+    detail::Runnable& message = *std::exchange(node, node->next);
+    message.run(message, true);
+  }
+  drop_queued();
+  detail::running_loop = outer;
+  if (ring_->in_flight() != 0) ring_->leak();
+  doorbell_ = ring_->in_flight() != 0 ? (doorbell_.release(), nullptr) : nullptr;
+  ring_ = nullptr;
+  closed_ = true;
+}
+
+void EventLoop::settle_operations() noexcept {
+  doorbell_->stop();
+  ring_->for_each_in_flight([this](detail::Operation& operation) { ring_->cancel(operation, false); });
+  const std::int64_t limit = detail::real_kernel().now() + settle_limit;
+  while (ring_->in_flight() != 0 && detail::real_kernel().now() < limit) {
+    ring_->wait(100'000'000);
+    ring_->reap();
+  }
+}
+
+void EventLoop::drop_queued() noexcept {
+  while (!timers.empty()) {
+    detail::TimerNode& timer = timers.pop();
+    timer.fire(timer);  // makes something ready, which is dropped with the rest
+  }
+  while (!ready.empty()) {
+    detail::Runnable& node = ready.pop();
+    node.run(node, true);
+  }
+  while (!deferred.empty()) {
+    detail::Runnable& node = deferred.pop();
+    node.run(node, true);
+  }
+}
+
+void EventLoop::abandon_tasks() noexcept {
+  // A frame's destructors may end or make ready other tasks; so each round begins anew.
+  while (all_tasks != nullptr) {
+    detail::TaskBase* const task = all_tasks;
+    task->abandon();
+    // Those whom its end made ready may be the next to go, with their nodes: the queue lets go of them first.
+    drop_queued();
+    if (all_tasks == task) break;  // leaked: what is left stays as it is
+  }
+}
+
+void EventLoop::add_service(std::unique_ptr<detail::LoopService> service) {
+  service->next_ = std::move(services_);
+  services_ = std::move(service);
+}
+
+void EventLoop::dump(int fd) noexcept {
+  dprintf(fd, "loop %lu: %zu ready, %zu timers, %lu steps\n", static_cast<unsigned long>(core->id()), ready.size(),
+          timers.size(), static_cast<unsigned long>(steps_total));
+  for (detail::TaskBase* task = all_tasks; task != nullptr; task = task->next_task()) task->dump(fd);
+  if (ring_ != nullptr) ring_->dump(fd);
+}
+
+// --- errors ---
+
+void EventLoop::call_exception_handler(const ExceptionContext& context) noexcept {
+  if (!exception_handler_) {
+    default_exception_handler(context);
+    return;
+  }
+  try {
+    exception_handler_(*this, context);
+  } catch (...) {
+    default_exception_handler({"Unhandled error in exception handler", std::current_exception()});
+    default_exception_handler(context);
+  }
+}
+
+void EventLoop::default_exception_handler(const ExceptionContext& context) noexcept {
+  detail::write_report(context);
+}
+
+namespace detail {
+
+void write_report(const ExceptionContext& context) noexcept {
+  try {
+    std::string text = "rota: " + context.message;
+    if (!context.task_name.empty()) text += " (task '" + context.task_name + "')";
+    if (context.exception) text += ": " + describe(context.exception);
+    text += '\n';
+    (void)!::write(STDERR_FILENO, text.data(), text.size());
+  } catch (const std::exception&) {
+    constexpr char text[] = "rota: an error could not be reported: out of memory\n";
+    (void)!::write(STDERR_FILENO, text, sizeof text - 1);
+  }
+}
+
+namespace {
+
+/// A report on its way to the loop that it concerns.
+struct ReportMessage : Runnable {
+  explicit ReportMessage(ExceptionContext about) : Runnable(&ReportMessage::arrived), context(std::move(about)) {}
+  static void arrived(Runnable& node, bool dropped) noexcept {
+    const std::unique_ptr<ReportMessage> self(static_cast<ReportMessage*>(&node));
+    if (dropped) {
+      write_report(self->context);
+    } else {
+      loop_of(*running_loop).call_exception_handler(self->context);
+    }
+  }
+  ExceptionContext context;
+};
+
+}  // namespace
+
+void report_on_loop(LoopCore* core, ExceptionContext context) noexcept {
+  auto* const message = new ReportMessage(std::move(context));
+  if (core == nullptr || !core->post(*message)) ReportMessage::arrived(*message, true);
+}
+
+}  // namespace detail
+}  // namespace rota

@@ -1,0 +1,144 @@
+/// run_threadsafe.hpp: run_coroutine_threadsafe, a coroutine handed to a loop by a thread that has none.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include <rota/loop.hpp>
+#include <rota/task.hpp>
+
+namespace rota {
+
+namespace detail {
+
+/// Throws RuntimeError on a loop's thread: a blocked loop serves nobody, perhaps not even the one that is waited for.
+void require_no_loop(const char* operation);
+
+/// What the thread and the loop share. The mutex guards all of it; it is held for a few instructions only.
+template <typename T>
+struct ThreadResult {
+  std::mutex mutex;
+  std::condition_variable changed;
+  Result<T> result;
+  bool done = false;
+  bool cancel_requested = false;
+  TaskHandle task;  ///< Set while the coroutine is a task.
+
+  void finish_cancelled() {
+    const std::lock_guard lock(mutex);
+    result.exception = std::make_exception_ptr(CancelledError());
+    done = true;
+    changed.notify_all();
+  }
+};
+
+/// Waits for the task on its loop, and hands the outcome to the thread. Deletes itself.
+template <typename T>
+class ThreadRelay final : public Waiter {
+ public:
+  ThreadRelay(Task<T> task, std::shared_ptr<ThreadResult<T>> shared)
+      : Waiter(&ThreadRelay::notified), task_(std::move(task)), shared_(std::move(shared)) {}
+
+ private:
+  static void notified(Waiter& waiter, bool) noexcept {
+    const std::unique_ptr<ThreadRelay> self(static_cast<ThreadRelay*>(&waiter));
+    const std::lock_guard lock(self->shared_->mutex);
+    Result<T>& result = self->shared_->result;
+    try {
+      if constexpr (std::is_void_v<T>) {
+        self->task_.take_result();
+        result.emplace();
+      } else {
+        result.emplace(self->task_.take_result());
+      }
+    } catch (...) {
+      result.exception = std::current_exception();
+    }
+    self->shared_->done = true;
+    self->shared_->task = TaskHandle();
+    self->shared_->changed.notify_all();
+  }
+
+  Task<T> task_;
+  std::shared_ptr<ThreadResult<T>> shared_;
+};
+
+/// Makes the task on its loop. If the loop closes before it is called, the result is a CancelledError.
+template <typename T>
+class StartTask {
+ public:
+  StartTask(Coro<T> coro, std::shared_ptr<ThreadResult<T>> shared)
+      : coro_(std::move(coro)), shared_(std::move(shared)) {}
+  StartTask(StartTask&&) noexcept = default;
+  StartTask& operator=(StartTask&&) = delete;
+  ~StartTask() {
+    if (shared_ != nullptr) shared_->finish_cancelled();
+  }
+
+  void operator()() {
+    const auto shared = std::exchange(shared_, nullptr);
+    Task<T> task = create_task(std::move(coro_));
+    const std::lock_guard lock(shared->mutex);
+    shared->task = task;
+    if (shared->cancel_requested) task.cancel();
+    detail::TaskBase& base = *task.base();
+    base.waiters().push(*new ThreadRelay<T>(std::move(task), shared));
+  }
+
+ private:
+  Coro<T> coro_;
+  std::shared_ptr<ThreadResult<T>> shared_;
+};
+
+}  // namespace detail
+
+/// The result of a coroutine on some loop, for threads that may block. As: concurrent.futures.Future.
+template <typename T>
+class ThreadFuture {
+ public:
+  /// Waits until it is done, or for `timeout`; gives the value, moved out: call it once.
+  /// Thread: any that runs no loop (RuntimeError). Errors: what the coroutine threw; CancelledError; TimeoutError.
+  T result(Duration timeout = forever) {
+    detail::require_no_loop("ThreadFuture.result");
+    std::unique_lock lock(shared_->mutex);
+    const auto is_done = [this] { return shared_->done; };
+    if (timeout == forever) {
+      shared_->changed.wait(lock, is_done);
+    } else if (!shared_->changed.wait_for(lock, timeout, is_done)) {
+      throw TimeoutError();
+    }
+    return shared_->result.take();
+  }
+  /// Cancels the coroutine's task. Returns: false when it is done. Thread: any. Suspends: never.
+  bool cancel() {
+    const std::lock_guard lock(shared_->mutex);
+    if (shared_->done) return false;
+    shared_->cancel_requested = true;
+    return !shared_->task || shared_->task.cancel();
+  }
+  bool done() const {
+    const std::lock_guard lock(shared_->mutex);
+    return shared_->done;
+  }
+
+  explicit ThreadFuture(std::shared_ptr<detail::ThreadResult<T>> shared) noexcept : shared_(std::move(shared)) {}
+
+ private:
+  std::shared_ptr<detail::ThreadResult<T>> shared_;
+};
+
+/// Runs `coro` as a task of `loop`. Thread: any. Suspends: never. Errors: RuntimeError when the loop is closed.
+/// If the loop closes first, the result is a CancelledError. As: asyncio.run_coroutine_threadsafe.
+template <typename T>
+ThreadFuture<T> run_coroutine_threadsafe(Coro<T> coro, const LoopHandle& loop) {
+  auto shared = std::make_shared<detail::ThreadResult<T>>();
+  loop.call_soon_threadsafe(detail::StartTask<T>(std::move(coro), shared));
+  return ThreadFuture<T>(std::move(shared));
+}
+
+}  // namespace rota

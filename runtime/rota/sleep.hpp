@@ -1,0 +1,83 @@
+/// sleep.hpp: sleep, the wait for time to pass.
+#pragma once
+
+#include <chrono>
+#include <coroutine>
+#include <type_traits>
+#include <utility>
+
+#include <rota/clock.hpp>
+#include <rota/detail/promise.hpp>
+
+namespace rota {
+
+namespace detail {
+
+/// The timer lives in the awaiter; nothing is allocated.
+class SleepAwaiter : public Waiting, public TimerNode {
+ public:
+  explicit SleepAwaiter(Duration delay) noexcept
+      : Waiting(&SleepAwaiter::cancel), TimerNode(&SleepAwaiter::due) {
+    when = delay.count();
+  }
+  SleepAwaiter(SleepAwaiter&& other) noexcept
+      : Waiting(std::move(other)), TimerNode(&SleepAwaiter::due) {
+    when = other.when;
+  }
+  ~SleepAwaiter() {
+    if (armed()) [[unlikely]] running_loop->timers.disarm(*this);
+  }
+
+  bool await_ready() const noexcept { return false; }
+  template <typename Promise>
+  void await_suspend(std::coroutine_handle<Promise> handle) {
+    task_ = handle.promise().task;
+    if (when <= 0) {
+      task_->requeue(handle);  // exactly one step
+      return;
+    }
+    if (!task_->begin_wait(*this, handle)) return;
+    LoopState& loop = *running_loop;
+    when = deadline_after(loop.now(), Duration(when));
+    loop.timers.arm(*this);
+  }
+  void await_resume() { task_->throw_if_cancelled(); }
+
+ private:
+  static void due(TimerNode& node) noexcept { static_cast<SleepAwaiter&>(node).task_->make_ready(); }
+  static void cancel(Waiting& waiting, TaskBase& task) noexcept {
+    running_loop->timers.disarm(static_cast<SleepAwaiter&>(waiting));
+    task.make_ready();
+  }
+
+  TaskBase* task_ = nullptr;
+};
+
+template <typename T>
+class SleepResultAwaiter final : public SleepAwaiter {
+ public:
+  SleepResultAwaiter(Duration delay, T result) : SleepAwaiter(delay), result_(std::move(result)) {}
+  T await_resume() {
+    SleepAwaiter::await_resume();
+    return std::move(result_);
+  }
+
+ private:
+  T result_;
+};
+
+}  // namespace detail
+
+/// Waits until `delay` has passed. Zero or less: gives way for one step of the loop.
+/// Suspends: always. Errors: CancelledError; ValueError (NaN). As: asyncio.sleep.
+template <typename Rep, typename Period>
+[[nodiscard]] detail::SleepAwaiter sleep(std::chrono::duration<Rep, Period> delay) {
+  return detail::SleepAwaiter(detail::to_nanoseconds(delay));
+}
+/// The same; gives `result`.
+template <typename Rep, typename Period, typename T>
+[[nodiscard]] detail::SleepResultAwaiter<T> sleep(std::chrono::duration<Rep, Period> delay, T result) {
+  return detail::SleepResultAwaiter<T>(detail::to_nanoseconds(delay), std::move(result));
+}
+
+}  // namespace rota

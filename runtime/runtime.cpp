@@ -1,0 +1,136 @@
+#include <rota/runtime.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <unistd.h>
+
+#include "cpus.hpp"
+#include "signals.hpp"
+#include "worker.hpp"
+
+namespace rota {
+namespace {
+
+/// Beyond the deadline that was asked for: a loop that was told to end may still be reaping and closing.
+constexpr std::int64_t close_grace = 6'000'000'000;  // ns; settle_limit of a closing loop, and some
+
+bool debug_wanted(const RuntimeOptions& options) noexcept {
+  const char* value = std::getenv("ROTA_DEBUG");
+  return options.debug || (value != nullptr && std::string_view(value) == "1");
+}
+
+LoopOptions loop_options(const RuntimeOptions& options) {
+  LoopOptions loop;
+  loop.debug = debug_wanted(options);
+  loop.ring_entries = options.ring_entries;
+  loop.completion_entries = options.completion_entries;
+  loop.spin = options.spin;
+  loop.fairness = options.fairness;
+  loop.kernel = options.kernel;
+  return loop;
+}
+
+std::unique_ptr<EventLoop> make_loop(const RuntimeOptions& options) {
+  const LoopOptions loop = loop_options(options);
+  return options.loop_factory != nullptr ? options.loop_factory(loop) : std::make_unique<EventLoop>(loop);
+}
+
+}  // namespace
+
+Runtime::Runtime(RuntimeOptions options) : options_(options) {
+  if (options_.loops == 0) options_.loops = detail::usable_cpus();
+  main_loop_ = make_loop(options_);
+  main_loop_->runtime = this;
+  handles_.push_back(main_loop_->handle());
+  for (std::size_t index = 1; index < options_.loops; ++index) {
+    std::unique_ptr<EventLoop> loop = make_loop(options_);
+    loop->runtime = this;
+    handles_.push_back(loop->handle());
+    workers_.push_back(std::make_unique<detail::Worker>(std::move(loop), index));
+  }
+  try {
+    for (const auto& worker : workers_) worker->start(options_.affinity);
+  } catch (...) {
+    close();  // ends those that have started
+    throw;
+  }
+  if (options_.affinity) detail::bind_to_cpu(0);
+}
+
+Runtime::~Runtime() { close(); }
+
+void Runtime::close() {
+  if (std::exchange(closed_, true)) return;
+  const std::int64_t deadline =
+      detail::deadline_after(detail::real_kernel().now(), options_.shutdown_timeout);
+  std::vector<LoopHandle> running{handles_.front()};
+  std::erase_if(workers_, [](const auto& worker) { return !worker->started(); });
+  for (const auto& worker : workers_) running.push_back(worker->handle());
+  auto shutdown = std::make_shared<detail::Shutdown>(std::move(running));
+  for (const auto& worker : workers_) worker->begin_shutdown(shutdown, deadline);
+  shutdown->drain(*main_loop_, 0, deadline);
+  join_workers(deadline);
+  main_loop_->close();
+}
+
+void Runtime::join_workers(std::int64_t deadline) noexcept {
+  for (std::size_t index = 0; index < workers_.size(); ++index) {
+    if (workers_[index]->join(deadline + close_grace)) continue;
+    dprintf(STDERR_FILENO,
+            "rota: shutdown: loop %zu does not end: a callback or task has not come back for %lld ms; its thread is "
+            "left behind\n",
+            index + 1, static_cast<long long>((options_.shutdown_timeout.count() + close_grace) / 1'000'000));
+  }
+  workers_.clear();
+}
+
+std::vector<LoopHandle> all_loops() {
+  EventLoop& loop = get_running_loop();
+  if (loop.runtime == nullptr) return {loop.handle()};
+  return loop.runtime->loops();
+}
+
+// --- Runner ---
+
+Runner::~Runner() { close(); }
+
+Runtime& Runner::runtime() {
+  if (closed_) throw RuntimeError("Runner is closed");
+  if (runtime_ == nullptr) runtime_ = std::make_unique<Runtime>(options_);
+  return *runtime_;
+}
+
+void Runner::require_no_running_loop() {
+  if (detail::running_loop != nullptr) throw RuntimeError("run() cannot be called from a running event loop");
+}
+
+EventLoop& Runner::loop() { return runtime().main_loop(); }
+
+Context& Runner::context() {
+  if (context_ == nullptr) context_ = std::make_unique<Context>(copy_context());
+  return *context_;
+}
+
+void Runner::run_main(const detail::TaskHandle& main) {
+  detail::exit_quietly_on_keyboard_interrupt();
+  int signal = 0;
+  {
+    detail::Interrupts interrupts(loop(), *main.base(), options_.handle_signals);
+    loop().run_until_done(*main.base());
+    signal = interrupts.signal();
+  }
+  if (signal != 0 && main.cancelled() && main.uncancel() == 0) {
+    main.base()->mark_retrieved();
+    throw KeyboardInterrupt(signal);
+  }
+}
+
+void Runner::close() {
+  if (std::exchange(closed_, true)) return;
+  if (runtime_ != nullptr) runtime_->close();
+  runtime_ = nullptr;
+}
+
+}  // namespace rota

@@ -1,0 +1,74 @@
+/// loop_thread.hpp: an EventLoop on a thread of its own, for tests of what crosses threads.
+#pragma once
+
+#include <rota/loop.hpp>
+#include <rota/task.hpp>
+
+#include <future>
+#include <latch>
+#include <memory>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+namespace rota::testing_support {
+
+class LoopThread {
+ public:
+  LoopThread() { ready_.wait(); }
+  LoopThread(const LoopThread&) = delete;
+  LoopThread& operator=(const LoopThread&) = delete;
+  /// Stops the loop, closes it, joins.
+  ~LoopThread() { close(); }
+
+  /// Valid also after close().
+  const LoopHandle& handle() const noexcept { return handle_; }
+  EventLoop& loop() noexcept { return *loop_; }  ///< For code that runs on the loop.
+
+  /// Calls `function()` on the loop and waits for what it gives. Thread: any that runs no loop.
+  template <typename Function>
+  auto call(Function function) {
+    std::packaged_task<std::invoke_result_t<Function>()> task(std::move(function));
+    auto result = task.get_future();
+    handle_.call_soon_threadsafe(std::move(task));
+    return result.get();
+  }
+  /// Makes a task of `function(args...)`, a coroutine, on the loop.
+  template <typename Function, typename... Args>
+  auto start(Function function, Args... args) {
+    return call([&] { return create_task(function(std::move(args)...)); });
+  }
+  /// Waits until `task` is done. Thread: any that runs no loop.
+  template <typename T>
+  void join(Task<T> task) {
+    auto done = std::make_shared<std::promise<void>>();
+    handle_.call_soon_threadsafe([done, task = std::move(task)] {
+      task.add_done_callback([done](const Task<T>&) { done->set_value(); });
+    });
+    done->get_future().wait();
+  }
+
+  void close() {
+    if (!thread_.joinable()) return;
+    handle_.call_soon_threadsafe([this] { loop_->stop(); });
+    thread_.join();
+  }
+
+ private:
+  void run() {
+    EventLoop loop;
+    loop_ = &loop;
+    handle_ = loop.handle();
+    loop.set_exception_handler([](EventLoop&, const ExceptionContext&) {});
+    ready_.count_down();
+    loop.run_forever();
+    loop.close();
+  }
+
+  std::latch ready_{1};
+  LoopHandle handle_;
+  EventLoop* loop_ = nullptr;
+  std::thread thread_{[this] { run(); }};  // last: it uses all of the above
+};
+
+}  // namespace rota::testing_support
