@@ -3,11 +3,8 @@
 #include "support/ring_fixture.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <string>
 #include <sys/mman.h>
-#include <thread>
 
 namespace rota::testing_support {
 namespace {
@@ -192,100 +189,6 @@ TEST_P(Ring, LetsAMultishotStartAgainWhenItHasSettled) {
   EXPECT_TRUE(poll.results[1].more);
 }
 
-// --- waiting ----------------------------------------------------------------------------------
-
-TEST_P(Ring, EndsAWaitAtItsTimeout) {
-  make_ring();
-  start_poll(make_doorbell());
-  const std::int64_t start = kernel.now();
-  ring().wait(5 * millisecond);
-  EXPECT_GE(kernel.now() - start, 5 * millisecond);
-  EXPECT_EQ(ring().reap(), 0u);
-  EXPECT_EQ(ring().counters().waits, 1u);
-}
-
-TEST_P(Ring, SubmitsAndWaitsByOneSystemCall) {
-  make_ring();
-  start_nop();
-  ring().wait(-1);
-  EXPECT_EQ(kernel.enters, 1u);
-  EXPECT_EQ(ring().reap(), 1u);
-}
-
-TEST_P(Ring, DoesNotSleepOverCompletionsThatAreThere) {
-  make_ring();
-  TestOperation& nop = start_nop();
-  ring().enter_nowait();
-  ring().wait(-1);
-  EXPECT_EQ(ring().counters().waits, 0u);
-  ring().reap();
-  EXPECT_EQ(nop.settled, 1);
-}
-
-TEST_P(Ring, DoesNotSleepWhenTheTimeoutIsZero) {
-  make_ring();
-  start_poll(make_doorbell());
-  ring().wait(0);
-  EXPECT_EQ(ring().counters().waits, 0u);
-}
-
-// Waits until `thread` sleeps in the kernel, as /proc says.
-void wait_until_asleep(pid_t thread) {
-  const std::string path = "/proc/self/task/" + std::to_string(thread) + "/wchan";
-  for (char name[64] = {}; std::string(name).find("cqring_wait") == std::string::npos;) {
-    std::FILE* file = std::fopen(path.c_str(), "r");
-    if (file == nullptr) return;
-    name[std::fread(name, 1, sizeof name - 1, file)] = '\0';
-    std::fclose(file);
-    std::this_thread::yield();
-  }
-}
-
-TEST_P(Ring, IsWokenFromItsSleepByTheDoorbell) {
-  make_ring();
-  const int doorbell = make_doorbell();
-  TestOperation& poll = start_poll(doorbell, true);
-  step();
-  std::thread other;
-  if (over_real_kernel())
-    other = std::thread([this, doorbell, owner = ::gettid()] {
-      wait_until_asleep(owner);
-      kernel.ring_doorbell(doorbell);
-    });
-  else
-    simulated.at(7 * millisecond, [this, doorbell] { kernel.ring_doorbell(doorbell); });
-  ring().wait(-1);
-  ring().reap();
-  if (other.joinable()) other.join();
-  EXPECT_EQ(poll.results.size(), 1u);
-  if (!over_real_kernel()) {
-    EXPECT_EQ(kernel.now(), 7 * millisecond);
-  }
-}
-
-class RealRing : public RingTest {};
-INSTANTIATE_TEST_SUITE_P(Over, RealRing, testing::Values("real"), kernel_name);
-
-TEST_P(RealRing, ComesBackFromASignal) {
-  make_ring();
-  TestOperation& poll = start_poll(make_doorbell());
-  static std::atomic<int> signals;
-  signals = 0;
-  struct sigaction action{};
-  action.sa_handler = [](int) { ++signals; };
-  action.sa_flags = SA_RESTART;  // what the C library's signal() sets: it must not make us sleep on
-  ::sigaction(SIGUSR2, &action, nullptr);
-  std::thread other([owner = ::pthread_self(), thread = ::gettid()] {
-    wait_until_asleep(thread);
-    ::pthread_kill(owner, SIGUSR2);
-  });
-  ring().wait(-1);
-  other.join();
-  EXPECT_EQ(signals, 1);
-  EXPECT_EQ(ring().reap(), 0u);
-  EXPECT_TRUE(poll.in_flight());
-}
-
 // --- a kernel that refuses --------------------------------------------------------------------
 
 TEST_P(Ring, KeepsWhatAnInterruptedEnterDidNotSubmit) {
@@ -319,7 +222,35 @@ TEST_P(Ring, RunsNoHookInsidePrepareEvenWhenTheKernelRefusesToTakeMore) {
   EXPECT_GE(kernel.back_offs.size(), 1u) << "it does not retry without a pause";
   EXPECT_TRUE(ring().has_completions());
   ASSERT_TRUE(drain());
-  EXPECT_EQ(order, "abcdefgh") << "what was put aside comes first";
+  step();
+  EXPECT_EQ(order, "abcdefgh") << "what was put aside comes first, and once";
+}
+
+TEST_P(Ring, GoesOnInOrderWhenAHookCausedCompletionsToBePutAside) {
+  make_ring(small(4, 64));
+  std::string order;
+  for (char name = 'a'; name <= 'd'; ++name)
+    start_nop().when_result = [this, &order, name](const auto&) {
+      order += name;
+      if (name != 'b') return;
+      kernel.enter_errors = {-EAGAIN};
+      for (int i = 0; i < 5; ++i) start_nop().when_result = [&order](const auto&) { order += '.'; };
+    };
+  ASSERT_TRUE(drain());
+  step();
+  EXPECT_EQ(order, "abcd.....");
+}
+
+TEST_P(Ring, GivesSlotsBackBeforeItSubmitsWhatMayFillThem) {
+  make_ring(small(4, 8));
+  for (int i = 0; i < 7; ++i) start_nop();
+  start_nop().when_settled = [this] {
+    for (int i = 0; i < 5; ++i) start_nop();  // a full queue of them is submitted while we reap
+  };
+  ring().enter_nowait();  // the completion queue is full
+  ASSERT_TRUE(drain());
+  EXPECT_EQ(ring().counters().cqes, 13u);
+  EXPECT_EQ(ring().counters().overflows, 0u);
 }
 
 // --- what is in flight ------------------------------------------------------------------------
@@ -352,6 +283,26 @@ TEST_P(Ring, ShowsWhatIsInFlight) {
                                    ", cancel sent\n  poll on descriptor " + fd +
                                    "\n  poll on descriptor " + fd + "\n  accept on descriptor " +
                                    fd + ", cancel missed it and will be repeated\n");
+}
+
+TEST_P(Ring, KnowsWhatIsInFlightInWhateverOrderItEnds) {
+  make_ring();
+  int orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 2, 0, 3},
+                     {2, 1, 3, 0}, {1, 3, 2, 0}, {2, 0, 1, 3}};
+  for (const auto& order : orders) {
+    std::vector<TestOperation*> polls;
+    for (int i = 0; i < 4; ++i) polls.push_back(&start_poll(make_doorbell()));
+    for (unsigned left = 4; left > 0; --left) {
+      std::vector<const detail::Operation*> seen;
+      ring().for_each_in_flight([&](detail::Operation& one) { seen.push_back(&one); });
+      ASSERT_EQ(seen.size(), left);
+      ASSERT_EQ(ring().in_flight(), left);
+      TestOperation& next = *polls[static_cast<std::size_t>(order[4 - left])];
+      EXPECT_NE(std::ranges::find(seen, &next), seen.end());
+      ring().cancel(next, false);
+      ASSERT_TRUE(run_until([&] { return next.settled == 1; }));
+    }
+  }
 }
 
 // --- older kernels ----------------------------------------------------------------------------
