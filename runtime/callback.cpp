@@ -3,6 +3,7 @@
 #include <cassert>
 #include <exception>
 
+#include <rota/detail/bound.hpp>
 #include <rota/detail/completion_link.hpp>
 #include <rota/loop.hpp>
 
@@ -89,35 +90,44 @@ CallbackId add_done_waiter(Completable& completable, Callback& callback) {
   static constinit atomic<std::uint64_t> next_id{1};
   const std::uint64_t id = next_id.fetch_add(1, std::memory_order_relaxed);  // only the numbers must differ
   Handle handle(&callback);  // the second reference; dropped here, a done callback has no handle
-  if (running_loop == nullptr) Callback::run_queued(callback, true);  // the queue's reference: it will not be queued
-  require_running_loop();
-  if (completable.done()) {
-    running_loop->ready.push(callback);
-  } else {
-    new DoneWaiter(completable, callback, id);  // the waiter list's
+  try {
+    require_running_loop();
+    if (!completable.done() && !completable.owned_here()) throw_wrong_loop("add_done_callback", completable.core());
+    if (!completable.done()) {
+      new DoneWaiter(completable, callback, id);  // the waiter list's
+      return CallbackId{id};
+    }
+  } catch (...) {
+    Callback::run_queued(callback, true);  // the queue's reference: it will not be queued
+    throw;
   }
+  running_loop->ready.push(callback);
   return CallbackId{id};
 }
 
-bool remove_done_callback(Completable& completable, CallbackId id) noexcept {
-  bool removed = false;
+bool remove_done_callback(Completable& completable, CallbackId id) {
+  if (!completable.done() && !completable.owned_here()) {
+    throw_wrong_loop("remove_done_callback", completable.core());
+  }
+  DoneWaiter* found = nullptr;
   WaiterList kept;
   WaiterList list = completable.waiters().take();
   while (!list.empty()) {
     Waiter& waiter = list.pop();
     auto* done = waiter.notify == &DoneWaiter::notified ? static_cast<DoneWaiter*>(&waiter) : nullptr;
-    if (done == nullptr || CallbackId{done->id} != id) {
+    if (done != nullptr && CallbackId{done->id} == id) {
+      found = done;
+    } else {
       kept.push(waiter);
-      continue;
     }
-    done->callback.cancel();
-    done->callback.release();
-    done->leave_list(false);
-    delete done;
-    removed = true;
   }
-  completable.waiters() = kept;
-  return removed;
+  completable.waiters() = kept;  // before anything of the user's is destroyed
+  if (found == nullptr) return false;
+  Callback& callback = found->callback;
+  found->leave_list(false);
+  delete found;
+  Callback::run_queued(callback, true);
+  return true;
 }
 
 }  // namespace rota::detail

@@ -1,12 +1,14 @@
 #include <rota/detail/completion_link.hpp>
-
 #include <rota/error.hpp>
 
 namespace rota::detail {
 
 void CompletionLink::linked(Runnable& node, bool dropped) noexcept {
   auto& self = static_cast<CompletionLink&>(static_cast<LinkNode&>(node));
-  if (self.target_->done() || dropped) {
+  // A closing loop still ends its tasks: until it answers everybody, a link is linked even by a
+  // message that is dropped.
+  const bool too_late = dropped && (running_loop == nullptr || running_loop->answered);
+  if (self.target_->done() || too_late) {
     self.abandoned_ = !self.target_->done();
     self.notify(self, self.abandoned_);  // self may be gone
   } else {
@@ -36,6 +38,7 @@ void CompletionLink::unlist() noexcept {
 }
 
 void answer_foreign_waiters(LoopState& loop) noexcept {
+  loop.answered = true;
   while (LinkNode* first = loop.foreign_waiters) {
     auto& waiter = *static_cast<CompletionLink*>(first);
     waiter.target_->waiters().remove(waiter);

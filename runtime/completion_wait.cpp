@@ -1,6 +1,8 @@
 #include <rota/detail/completion_wait.hpp>
 
-#include <cassert>
+#include <memory>
+#include <string>
+#include <utility>
 
 #include <rota/error.hpp>
 
@@ -17,10 +19,12 @@ bool CompletionWait::wait(TaskBase& task, std::coroutine_handle<> handle) {
   } else {
     abroad_ = true;
     ++task.held_outside;
+    ++running_loop->waits_abroad;
     if (!link_abroad()) {
       // The other loop is closed, and what it did before is seen here: its tasks are done, its futures will never be.
       abroad_ = false;
       --task.held_outside;
+      --running_loop->waits_abroad;
       abandoned_ = !target_->done();
       task.requeue(handle);
       return true;
@@ -44,15 +48,20 @@ void CompletionWait::notified(Waiter& waiter, bool abandoned) noexcept {
 void CompletionWait::cancel(Waiting& waiting, TaskBase& task) noexcept {
   auto& self = static_cast<CompletionWait&>(waiting);
   if (self.target_->done()) return;  // the answer is on its way; the await throws
-  std::string* message = task.take_message();
-  if (self.target_->operations().cancel(*self.target_, message)) {
+  // A copy of the text: if the target does not accept, the cancel stays due here, with its text.
+  const std::unique_ptr<std::string> message(task.take_message());
+  std::string* const copy = message == nullptr ? nullptr : new std::string(*message);
+  if (!self.target_->operations().cancel(*self.target_, copy)) {
+    if (message != nullptr) task.put_message_back(std::move(*message));
+  } else {
     self.passed_epoch_ = static_cast<std::uint32_t>(task.pass_cancel_on());
     self.passed_on_ = true;
   }
 }
 
 void CompletionWait::check_passed_on() noexcept {
-  if (target_->outcome() == Outcome::value && target_->cancel_left()) task_->take_cancel_back(passed_epoch_);
+  const bool overtaken = target_->outcome() == Outcome::value && target_->cancel_left();
+  if (overtaken || abandoned_) task_->take_cancel_back(passed_epoch_);
 }
 
 }  // namespace rota::detail

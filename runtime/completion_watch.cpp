@@ -1,4 +1,5 @@
 #include <rota/detail/completion_watch.hpp>
+#include <rota/loop.hpp>
 
 #include <cassert>
 #include <memory>
@@ -15,8 +16,10 @@ void CompletionWatch::start() noexcept {
     return;
   }
   abroad_ = true;
+  loop_of(here).add_hold();
   if (!link_abroad()) {
     abroad_ = false;
+    loop_of(here).remove_hold();
     abandoned_ = !target_->done();
     answer();
   }
@@ -30,7 +33,7 @@ void CompletionWatch::notified(Waiter& waiter, bool abandoned) noexcept {
 
 void CompletionWatch::answer() noexcept {
   LinkNode& node = *this;
-  node.run = report_;
+  node.run = abroad_ ? &CompletionWatch::came_home : report_;
   LoopState* const loop = running_loop;
   if (loop != nullptr && loop->core == home_) {
     loop->ready.push(node);
@@ -41,6 +44,12 @@ void CompletionWatch::answer() noexcept {
   home->retain();
   if (!home->post(node)) node.run(node, true);
   home->release();
+}
+
+void CompletionWatch::came_home(Runnable& node, bool dropped) noexcept {
+  auto& self = static_cast<CompletionWatch&>(static_cast<LinkNode&>(node));
+  if (running_core() == self.home_) loop_of(*running_loop).remove_hold();
+  self.report_(node, dropped);
 }
 
 bool CompletionWatch::cancel_target(const std::string* message) noexcept {

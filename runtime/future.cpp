@@ -26,22 +26,29 @@ void FutureBase::require_pending() const {
   if (done()) throw InvalidStateError("invalid state: the future is done already");
 }
 
-void FutureBase::bind(const char* operation) {
+void FutureBase::bind(const char* operation, bool awaited) {
   LoopCore* const here = running_core();
   LoopCore* owner = core();
   if (owner == nullptr) {
     if (here == nullptr) return;  // outside of every loop: allowed, without binding
     here->retain();
-    // relaxed: the winner's loop owns it from here on; a loser only compares addresses.
-    if (core_.compare_exchange_strong(owner, here, std::memory_order_relaxed)) return;
+    // release: pairs with the acquire in core(). The winner's loop owns the future from here on.
+    if (core_.compare_exchange_strong(owner, here, std::memory_order_acq_rel, std::memory_order_acquire)) return;
     here->release();
+    if (awaited) return;  // awaiting is allowed from every loop
   }
   if (owner == here) return;
-  if (here == nullptr && !owner->running()) return;  // its loop stands still, so nobody else is at it
+  // Outside of its loop's runs, on its loop's thread: nobody else is at it.
+  if (here == nullptr && (owner->owned_by_this_thread() || !owner->has_owner())) return;
   throw_wrong_loop(operation, owner);
 }
 
+FutureBase::Entered::Entered(const FutureBase& future) noexcept : entered_(running_loop == nullptr) {
+  if (entered_ && future.core() != nullptr) running_loop = future.core()->loop();
+}
+
 bool FutureBase::cancel_requested(std::string* message) noexcept {
+  const Entered entered(*this);
   const std::unique_ptr<std::string> text(message);
   if (done()) return false;
   result_base().exception =

@@ -1,6 +1,5 @@
-#include <rota/gather.hpp>
-
 #include <rota/error.hpp>
+#include <rota/gather.hpp>
 
 namespace rota::detail {
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include <rota/detail/cpu.hpp>
 #include <rota/detail/debug.hpp>
 #include <rota/detail/operation.hpp>
 #include <rota/detail/task_base.hpp>
@@ -28,7 +29,7 @@ detail::RingOptions ring_options(const LoopOptions& options) {
 EventLoop::EventLoop(LoopOptions options) : spin_(options.spin), debug_(options.debug) {
   kernel = options.kernel != nullptr ? options.kernel : &detail::real_kernel();
   ring_ = std::make_unique<detail::Ring>(*kernel, ring_options(options));
-  core = detail::make_loop_core(*kernel);
+  core = detail::make_loop_core(*kernel, this);
   doorbell_ = std::make_unique<Doorbell>(*this);
   detail::register_loop(*this);
   if (!options.fairness) budget_refill = std::numeric_limits<std::int32_t>::max();
@@ -48,13 +49,19 @@ void EventLoop::require_open() const {
 TimerHandle EventLoop::arm(std::int64_t when, detail::Callback& callback) {
   callback.when = when;
   TimerHandle handle(&callback);
-  timers.arm(callback);
+  try {
+    timers.arm(callback);
+  } catch (...) {
+    callback.release();  // the queue's
+    throw;
+  }
   return handle;
 }
 
 bool TimerHandle::cancel() const noexcept {
   if (!callback_->cancel()) return false;
-  if (callback_->armed() && detail::running_loop != nullptr) {  // outside of a run it stays, and is empty when due
+  // Outside of a run, or under another loop, it stays, without its callable, until it is due.
+  if (detail::running_loop != nullptr && detail::running_loop->timers.holds(*callback_)) {
     detail::running_loop->timers.disarm(*callback_);
     callback_->release();  // the queue's
   }
@@ -83,7 +90,7 @@ void EventLoop::begin_run() {
   if (!enabled_) {
     ring_->enable();
     enabled_ = true;
-    owner_ = std::this_thread::get_id();
+    core->set_owner();
   }
   require_owner();
   core->set_running(true);
@@ -92,7 +99,7 @@ void EventLoop::begin_run() {
 }
 
 void EventLoop::require_owner() const {
-  if (owner_ == std::this_thread::get_id()) return;
+  if (core->owned_by_this_thread()) return;
   throw RuntimeError("This event loop belongs to the thread that ran it first (its ring takes no other)");
 }
 
@@ -122,9 +129,15 @@ void EventLoop::run_forever() {
 void EventLoop::run_until(const std::function<bool()>& done, std::int64_t deadline) noexcept {
   if (done()) return;
   const Duration left(deadline - detail::real_kernel().now());
-  const TimerHandle stop_at_deadline = call_later(left, [this] { stop(); });
+  bool over = false;
+  const TimerHandle stop_at_deadline = call_later(left, [this, &over] {
+    over = true;
+    stop();
+  });
   until_ = &done;
-  run_forever();
+  do {
+    run_forever();  // a stop() of the user's is not the end
+  } while (!over && !done());
   until_ = nullptr;
   detail::running_loop = this;  // for the cancel: the timer is ours
   stop_at_deadline.cancel();
@@ -133,17 +146,18 @@ void EventLoop::run_until(const std::function<bool()>& done, std::int64_t deadli
 
 void EventLoop::step() {
   ++steps_total;
-  if (hooks_ != nullptr && hooks_->before_step) hooks_->before_step(*this);
+  const std::shared_ptr<const LoopHooks> hooks = hooks_;  // they may be replaced while they run
+  if (hooks != nullptr && hooks->before_step) hooks->before_step(*this);
   poll_kernel();                                      // 1. the only call that blocks: not if something is ready
   if (ring_->has_completions()) ring_->reap();        // 2. makes tasks ready; resumes none of them
   if (!core->inbox().looks_empty()) take_inbox();     // 3. what other threads handed over
   if (!timers.empty()) fire_timers();                 // 4. what is due
   run_ready(ready.size());                            // 5. the snapshot: what becomes ready now waits
-  if (hooks_ != nullptr && hooks_->after_step) hooks_->after_step(*this);
+  if (hooks != nullptr && hooks->after_step) hooks->after_step(*this);
 }
 
 void EventLoop::poll_kernel() {
-  if (ready.empty() && !stopping_ && !ring_->has_completions() && core->inbox().looks_empty()) {
+  if (ready.empty() && deferred.empty() && !stopping_ && !ring_->has_completions() && core->inbox().looks_empty()) {
     sleep_until_work();
   } else if (ring_->wants_enter()) {
     ring_->enter_nowait();
@@ -159,12 +173,12 @@ void EventLoop::sleep_until_work() {
       return;
     }
   }
-  if (hooks_ && hooks_->on_idle) {
-    hooks_->on_idle(*this);
+  if (const std::shared_ptr<const LoopHooks> hooks = hooks_; hooks != nullptr && hooks->on_idle) {
+    hooks->on_idle(*this);
     if (stopping_ || !ready.empty()) return;
     if (!timers.empty()) timeout = std::max<std::int64_t>(timers.earliest() - now(), 0);  // it may have armed one
   }
-  if (spin_for_work() || !ready.empty()) return;
+  if (spin_for_work() || !ready.empty() || !deferred.empty()) return;
   if (!core->announce_sleep()) return;
   if (timeout > 0 && only_doorbell_in_flight() && kernel->jump_to(timers.earliest())) {
     if (ring_->wants_enter()) ring_->enter_nowait();
@@ -185,13 +199,13 @@ bool EventLoop::spin_for_work() noexcept {
       return true;
     }
     if (!timers.empty() && timers.earliest() <= now()) return true;
-    __builtin_ia32_pause();
+    detail::relax_cpu();
   } while (now() < end);
   return false;
 }
 
 bool EventLoop::only_doorbell_in_flight() const noexcept {
-  return holds_ == 0 && ring_->in_flight() <= (doorbell_->in_flight() ? 1u : 0u);
+  return holds_ == 0 && waits_abroad == 0 && ring_->in_flight() <= (doorbell_->in_flight() ? 1u : 0u);
 }
 
 void EventLoop::take_inbox() noexcept {
@@ -208,6 +222,7 @@ void EventLoop::fire_timers() noexcept {
 }
 
 void EventLoop::run_ready(std::size_t count) noexcept {
+  if (!deferred.empty()) run_deferred();  // of hooks, and of what was reaped
   for (; count > 0; --count) {
     detail::Runnable& node = ready.pop();
     node.run(node, false);

@@ -15,6 +15,9 @@ namespace rota {
 
 namespace {
 
+/// How long close() waits for other loops to let go of the tasks that wait for them. Loops that run answer at once.
+constexpr std::int64_t let_go_limit = 1'000'000'000;  // ns
+
 /// How long close() waits for the kernel to end what was cancelled. A disk that does not answer takes longer; nothing else.
 constexpr std::int64_t settle_limit = 5'000'000'000;  // ns
 
@@ -30,12 +33,15 @@ std::size_t EventLoop::cancel_all_tasks() noexcept {
 }
 
 void EventLoop::close() {
-  if (closed_) return;
+  if (closed_ || closing) return;
   if (core->running()) throw RuntimeError("Cannot close a running event loop");
   if (enabled_) require_owner();
   closing = true;
   detail::LoopState* const outer = std::exchange(detail::running_loop, this);
-  if (enabled_) settle_operations();
+  if (enabled_) {
+    bring_home();
+    settle_operations();
+  }
   drop_queued();
   abandon_tasks();
   detail::answer_foreign_waiters(*this);
@@ -46,6 +52,7 @@ void EventLoop::close() {
     message.run(message, true);
   }
   drop_queued();
+  core->loop_closed();
   detail::running_loop = outer;
   if (ring_->in_flight() != 0) ring_->leak();
   doorbell_ = ring_->in_flight() != 0 ? (doorbell_.release(), nullptr) : nullptr;
@@ -53,11 +60,29 @@ void EventLoop::close() {
   closed_ = true;
 }
 
+void EventLoop::bring_home() noexcept {
+  for (detail::TaskBase* task = all_tasks; waits_abroad > 0 && task != nullptr; task = task->next_task()) {
+    if (task->held_outside > 0) task->cancel(nullptr);  // passed on to what it awaits
+  }
+  const std::int64_t limit = detail::real_kernel().now() + let_go_limit;
+  while (waits_abroad > 0 && detail::real_kernel().now() < limit) {
+    doorbell_->arm();
+    if (core->announce_sleep()) {
+      ring_->wait(limit - detail::real_kernel().now());
+      core->awake();
+    }
+    ring_->reap();
+    take_inbox();
+    drop_queued();  // an answer among it lets go
+  }
+}
+
 void EventLoop::settle_operations() noexcept {
   doorbell_->stop();
-  ring_->for_each_in_flight([this](detail::Operation& operation) { ring_->cancel(operation, false); });
   const std::int64_t limit = detail::real_kernel().now() + settle_limit;
   while (ring_->in_flight() != 0 && detail::real_kernel().now() < limit) {
+    // In each round: what ends may have started something new.
+    ring_->for_each_in_flight([this](detail::Operation& operation) { ring_->cancel(operation, false); });
     ring_->wait(100'000'000);
     ring_->reap();
   }
@@ -80,12 +105,15 @@ void EventLoop::drop_queued() noexcept {
 
 void EventLoop::abandon_tasks() noexcept {
   // A frame's destructors may end or make ready other tasks; so each round begins anew.
-  while (all_tasks != nullptr) {
-    detail::TaskBase* const task = all_tasks;
+  for (detail::TaskBase* task = all_tasks; task != nullptr;) {
+    if (task->leaked()) {
+      task = task->next_task();
+      continue;
+    }
     task->abandon();
     // Those whom its end made ready may be the next to go, with their nodes: the queue lets go of them first.
     drop_queued();
-    if (all_tasks == task) break;  // leaked: what is left stays as it is
+    task = all_tasks;
   }
 }
 
@@ -109,7 +137,8 @@ void EventLoop::call_exception_handler(const ExceptionContext& context) noexcept
     return;
   }
   try {
-    exception_handler_(*this, context);
+    const ExceptionHandler handler = exception_handler_;  // it may replace itself
+    handler(*this, context);
   } catch (...) {
     default_exception_handler({"Unhandled error in exception handler", std::current_exception()});
     default_exception_handler(context);

@@ -7,12 +7,12 @@ namespace rota::detail {
 
 constinit thread_local LoopState* running_loop = nullptr;
 
-LoopCore* make_loop_core(Kernel& kernel) {
+LoopCore* make_loop_core(Kernel& kernel, LoopState* loop) {
   // Relaxed: only the numbers must differ.
   static constinit atomic<std::uint64_t> next_id{1};
   const int doorbell = kernel.make_doorbell();
   if (doorbell < 0) throw_os_error(-doorbell, "eventfd");
-  return new LoopCore(next_id.fetch_add(1, std::memory_order_relaxed), kernel, doorbell);
+  return new LoopCore(next_id.fetch_add(1, std::memory_order_relaxed), kernel, doorbell, loop);
 }
 
 void LoopCore::release_shared(std::int64_t count) noexcept {

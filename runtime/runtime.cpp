@@ -14,6 +14,7 @@ namespace rota {
 namespace {
 
 /// Beyond the deadline that was asked for: a loop that was told to end may still be reaping and closing.
+constexpr std::chrono::hours longest_shutdown{24 * 365};  // far from the end of the clock
 constexpr std::int64_t close_grace = 6'000'000'000;  // ns; settle_limit of a closing loop, and some
 
 bool debug_wanted(const RuntimeOptions& options) noexcept {
@@ -41,14 +42,16 @@ std::unique_ptr<EventLoop> make_loop(const RuntimeOptions& options) {
 
 Runtime::Runtime(RuntimeOptions options) : options_(options) {
   if (options_.loops == 0) options_.loops = detail::usable_cpus();
-  main_loop_ = make_loop(options_);
-  main_loop_->runtime = this;
-  handles_.push_back(main_loop_->handle());
-  for (std::size_t index = 1; index < options_.loops; ++index) {
-    std::unique_ptr<EventLoop> loop = make_loop(options_);
-    loop->runtime = this;
-    handles_.push_back(loop->handle());
-    workers_.push_back(std::make_unique<detail::Worker>(std::move(loop), index));
+  std::vector<std::unique_ptr<EventLoop>> made;
+  for (std::size_t index = 0; index < options_.loops; ++index) {
+    made.push_back(make_loop(options_));
+    handles_.push_back(made.back()->handle());
+  }
+  const auto all = std::make_shared<const std::vector<LoopHandle>>(handles_);
+  for (const auto& loop : made) loop->set_siblings(all);
+  main_loop_ = std::move(made.front());
+  for (std::size_t index = 1; index < made.size(); ++index) {
+    workers_.push_back(std::make_unique<detail::Worker>(std::move(made[index]), index));
   }
   try {
     for (const auto& worker : workers_) worker->start(options_.affinity);
@@ -62,9 +65,10 @@ Runtime::Runtime(RuntimeOptions options) : options_(options) {
 Runtime::~Runtime() { close(); }
 
 void Runtime::close() {
+  if (detail::running_loop != nullptr) throw RuntimeError("Runtime::close() inside a running event loop");
   if (std::exchange(closed_, true)) return;
-  const std::int64_t deadline =
-      detail::deadline_after(detail::real_kernel().now(), options_.shutdown_timeout);
+  const std::int64_t deadline = detail::deadline_after(
+      detail::real_kernel().now(), std::min<std::chrono::nanoseconds>(options_.shutdown_timeout, longest_shutdown));
   std::vector<LoopHandle> running{handles_.front()};
   std::erase_if(workers_, [](const auto& worker) { return !worker->started(); });
   for (const auto& worker : workers_) running.push_back(worker->handle());
@@ -87,9 +91,7 @@ void Runtime::join_workers(std::int64_t deadline) noexcept {
 }
 
 std::vector<LoopHandle> all_loops() {
-  EventLoop& loop = get_running_loop();
-  if (loop.runtime == nullptr) return {loop.handle()};
-  return loop.runtime->loops();
+  return get_running_loop().siblings();
 }
 
 // --- Runner ---

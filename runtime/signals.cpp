@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,6 +28,23 @@ bool has_default_action(int signal) noexcept {
 
 }  // namespace
 
+namespace {
+
+/// In a forked child the signals are nobody's: it has no loop of ours.
+void forget_in_child() noexcept {
+  // relaxed: the child has one thread.
+  if (active.exchange(nullptr, std::memory_order_relaxed) == nullptr) return;
+  ::signal(SIGINT, SIG_DFL);
+  ::signal(SIGTERM, SIG_DFL);
+}
+
+void forget_in_children() noexcept {
+  static const int installed = ::pthread_atfork(nullptr, nullptr, &forget_in_child);
+  static_cast<void>(installed);
+}
+
+}  // namespace
+
 Interrupts::Interrupts(EventLoop& loop, TaskBase& main, bool wanted)
     : loop_(loop), handle_(loop.handle()), main_(main), node_(*this) {
   Interrupts* nobody = nullptr;
@@ -35,6 +53,7 @@ Interrupts::Interrupts(EventLoop& loop, TaskBase& main, bool wanted)
       !active.compare_exchange_strong(nobody, this, std::memory_order_release, std::memory_order_relaxed)) {
     return;
   }
+  forget_in_children();
   struct sigaction action {};
   action.sa_handler = &Interrupts::handle;
   action.sa_flags = SA_RESTART;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <memory>
+#include <unistd.h>
 
 namespace rota::detail {
 namespace {
@@ -67,7 +69,9 @@ void TaskBase::run_step(Runnable& node, bool dropped) noexcept {
   if (!dropped) {
     task.resume_coroutine(*running_loop);
   } else if (task.phase_ == Phase::waiting && task.held_outside > 0) {
-    --task.held_outside;  // this was the other loop's answer: it has let go. abandon() ends the task.
+    // This was the other loop's answer: it has let go. abandon() ends the task.
+    --task.held_outside;
+    --running_loop->waits_abroad;
   }
 }
 
@@ -96,7 +100,7 @@ std::coroutine_handle<> TaskBase::root() noexcept {
 }
 
 void TaskBase::complete(LoopState& loop) noexcept {
-  assert(root().done());
+  if (!root().done()) [[unlikely]] die_suspended_elsewhere();
   root().destroy();
   ResultBase& result = task_operations().result(*this);
   Outcome outcome = Outcome::value;
@@ -113,7 +117,9 @@ void TaskBase::complete(LoopState& loop) noexcept {
 void TaskBase::finish_cancelled_unstarted(LoopState& loop) noexcept {
   task_operations().result(*this).exception =
       std::make_exception_ptr(CancelledError(take_text(take_message())));
-  // As running, for what the arguments' destructors may ask.
+  // As running, for what the destructors of arguments and locals may ask or do.
+  phase_ = Phase::running;
+  waiting_ = nullptr;
   loop.current_task = this;
   loop.context_slot = &context;
   root().destroy();
@@ -136,8 +142,25 @@ void TaskBase::leave_loop(LoopState& loop, Outcome outcome) noexcept {
 void TaskBase::abandon() noexcept {
   EventLoop& loop = loop_of(*running_loop);
   loop.call_exception_handler({"Task was destroyed but it is pending!", {}, name()});
-  if (held_outside != 0) return;  // leaked: somebody still points into its frames
-  finish_cancelled_unstarted(loop);
+  if (held_outside == 0) {
+    finish_cancelled_unstarted(loop);
+    return;
+  }
+  // Somebody still points into its frames: they are leaked, with the task. Who waits for it is told that it never ends.
+  leaked_ = true;
+  for (WaiterList waiting = waiters_.take(); !waiting.empty();) {
+    Waiter& waiter = waiting.pop();
+    waiter.notify(waiter, true);
+  }
+}
+
+void TaskBase::die_suspended_elsewhere() const noexcept {
+  dprintf(STDERR_FILENO,
+          "rota: task '%s' has awaited something that suspends it without rota's knowledge (%s:%u)\n"
+          "  why: only awaitables made for rota can make a task wait; std::suspend_always and foreign ones cannot\n"
+          "  do:  set a rota::Future from the foreign callback, and await that\n",
+          name().c_str(), promise_of(resume_).await_site.file_name(), promise_of(resume_).await_site.line());
+  std::abort();
 }
 
 void TaskBase::post_ready() noexcept {
@@ -216,6 +239,15 @@ std::string* TaskBase::take_message() noexcept {
   // Usually there is none: no RMW then. acq_rel: pairs with the exchange in cancel().
   if (message_.load(std::memory_order_relaxed) == nullptr) return nullptr;
   return message_.exchange(nullptr, std::memory_order_acq_rel);
+}
+
+void TaskBase::put_message_back(std::string text) {
+  std::string* nothing = nullptr;
+  auto message = std::make_unique<std::string>(std::move(text));
+  // acq_rel: pairs with the exchange in cancel().
+  if (message_.compare_exchange_strong(nothing, message.get(), std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    message.release();
+  }
 }
 
 namespace {
@@ -343,7 +375,7 @@ std::vector<detail::TaskHandle> all_tasks() {
   std::vector<detail::TaskHandle> tasks;
   for (detail::TaskBase* task = detail::require_running_loop().all_tasks; task != nullptr; task = task->next_task()) {
     task->retain();
-    tasks.emplace_back(task);
+    tasks.push_back(detail::TaskHandle(task));
   }
   std::ranges::reverse(tasks);
   return tasks;

@@ -1,10 +1,9 @@
+#include <rota/detail/bound.hpp>
+#include <rota/error.hpp>
 #include <rota/task_group.hpp>
 
 #include <cassert>
 #include <typeinfo>
-
-#include <rota/detail/bound.hpp>
-#include <rota/error.hpp>
 
 namespace rota {
 
@@ -31,19 +30,22 @@ namespace {
 
 /// Leaves a group bare, as in asyncio; everything else is collected.
 bool is_base_error(const std::exception_ptr& exception) noexcept {
-  return exception && *exception.__cxa_exception_type() == typeid(KeyboardInterrupt);  // libstdc++; final
+  return exception &&
+         *exception.__cxa_exception_type() == typeid(KeyboardInterrupt);  // libstdc++; final
 }
 
 }  // namespace
 }  // namespace detail
 
-TaskGroup::TaskGroup(TaskGroup&& other) noexcept : state_(other.state_), aborting_(other.aborting_) {
+TaskGroup::TaskGroup(TaskGroup&& other) noexcept
+    : state_(other.state_), aborting_(other.aborting_) {
   assert(state_ == State::created);  // children point to a group that is entered
 }
 
 TaskGroup::~TaskGroup() {
   // Left behind only by a frame that is destroyed while it waits: the loop closes.
-  for (detail::GroupChild* child = first_; child != nullptr; child = child->next) child->group = nullptr;
+  for (detail::GroupChild* child = first_; child != nullptr; child = child->next)
+    child->group = nullptr;
 }
 
 void TaskGroup::require_loop(const char* what) const {
@@ -88,7 +90,8 @@ void TaskGroup::child_done(detail::GroupChild& child) noexcept {
 
 void TaskGroup::abort() noexcept {
   aborting_ = true;
-  for (detail::GroupChild* child = first_; child != nullptr; child = child->next) child->cancel_target(nullptr);
+  for (detail::GroupChild* child = first_; child != nullptr; child = child->next)
+    child->cancel_target(nullptr);
 }
 
 void TaskGroup::cancel_parent() noexcept {
@@ -157,7 +160,8 @@ bool TaskGroup::leave(std::exception_ptr exception, std::exception_ptr cancellat
   if (cancellation && errors.empty()) std::rethrow_exception(cancellation);
   if (exception && !detail::is_cancelled_error(exception)) errors.push_back(std::move(exception));
   if (errors.empty()) return true;
-  // Errors win over a cancel from outside. It was delivered inside the group: due again, the next await sees it.
+  // Errors win over a cancel from outside. It was delivered inside the group: due again, the next
+  // await sees it.
   if (parent.cancelling() > 0) {
     parent.uncancel();
     parent.cancel(nullptr);

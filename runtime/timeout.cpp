@@ -1,20 +1,19 @@
-#include <rota/timeout.hpp>
-
-#include <cassert>
-#include <new>
-
 #include <rota/detail/bound.hpp>
 #include <rota/detail/frame_allocator.hpp>
 #include <rota/detail/task_base.hpp>
 #include <rota/error.hpp>
 #include <rota/loop.hpp>
+#include <rota/timeout.hpp>
+
+#include <cassert>
+#include <new>
 
 namespace rota {
 
 namespace detail {
 
-/// A deadline that passed, in the ready queue behind what was ready before. On the heap, since the scope may be left
-/// while this is queued: then it finds no scope.
+/// A deadline that passed, in the ready queue behind what was ready before. On the heap, since the
+/// scope may be left while this is queued: then it finds no scope.
 class TimeoutExpiry final : public Runnable {
  public:
   static TimeoutExpiry* create(Timeout& scope) {
@@ -23,7 +22,8 @@ class TimeoutExpiry final : public Runnable {
   void forget_scope() noexcept { scope_ = nullptr; }
 
  private:
-  explicit TimeoutExpiry(Timeout& scope) noexcept : Runnable(&TimeoutExpiry::run_queued), scope_(&scope) {}
+  explicit TimeoutExpiry(Timeout& scope) noexcept
+      : Runnable(&TimeoutExpiry::run_queued), scope_(&scope) {}
 
   static void run_queued(Runnable& node, bool dropped) noexcept {
     auto* const self = static_cast<TimeoutExpiry*>(&node);
@@ -70,7 +70,8 @@ bool Timeout::aexit(const std::exception_ptr& exception) {
   }
   state_ = State::expired;
   // Back at the count on entry: nobody else wants the task cancelled.
-  if (task_->leave_scope(epoch_) > cancelling_ || !detail::is_cancelled_error(exception)) return false;
+  if (task_->leave_scope(epoch_) > cancelling_ || !detail::is_cancelled_error(exception))
+    return false;
   try {
     std::rethrow_exception(exception);
   } catch (const CancelledError&) {
@@ -82,7 +83,8 @@ void Timeout::reschedule(std::optional<TimePoint> when) {
   if (state_ == State::created) throw RuntimeError("Timeout has not been entered");
   if (state_ != State::active) {
     const char* const names[] = {"created", "active", "expiring", "expired", "finished"};
-    throw RuntimeError(std::string("Cannot change state of ") + names[static_cast<int>(state_)] + " Timeout");
+    throw RuntimeError(std::string("Cannot change state of ") + names[static_cast<int>(state_)] +
+                       " Timeout");
   }
   if (!task_->owned_here()) detail::throw_wrong_loop("Timeout.reschedule", task_->core());
   disarm();

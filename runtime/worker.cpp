@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <exception>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore>
@@ -45,7 +46,9 @@ void Worker::run(std::shared_ptr<State> state, bool affinity) noexcept {
   ::pthread_setname_np(::pthread_self(), ("rota-" + std::to_string(state->index)).c_str());
   if (affinity) bind_to_cpu(state->index);
   EventLoop& loop = *state->loop;
-  loop.run_forever();  // until begin_shutdown()'s message stops it
+  do {
+    loop.run_forever();  // until begin_shutdown()'s message stops it; a stop() of the user's stops nothing
+  } while (state->shutdown == nullptr);
   state->shutdown->drain(loop, state->index, state->deadline);
   loop.close();
   state->loop = nullptr;
@@ -67,6 +70,19 @@ bool Worker::join(std::int64_t deadline) noexcept {
   return true;
 }
 
+namespace {
+
+/// A step more for a loop that sleeps. One that has closed meanwhile needs none.
+void wake(const LoopHandle& loop) noexcept {
+  try {
+    loop.call_soon_threadsafe([] {});
+  } catch (const std::exception&) {
+    (void)std::current_exception();
+  }
+}
+
+}  // namespace
+
 void Shutdown::drain(EventLoop& loop, std::size_t index, std::int64_t deadline) noexcept {
   loop.cancel_all_tasks();
   loop.run_until([&loop] { return loop.all_tasks == nullptr; }, deadline);
@@ -78,7 +94,7 @@ void Shutdown::drain(EventLoop& loop, std::size_t index, std::int64_t deadline) 
   // acq_rel: pairs with itself and with the load below: what the tasks of one loop did comes before the end of another.
   if (undrained_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
     for (const LoopHandle& other : loops_) {
-      if (other.core() != loop.core) other.call_soon_threadsafe([] {});  // they look at undrained_ after each step
+      if (other.core() != loop.core) wake(other);  // they look at undrained_ after each step
     }
   }
   // acquire: pairs with the fetch_sub of the last one.

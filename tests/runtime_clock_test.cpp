@@ -1,4 +1,5 @@
-/// runtime_clock_test.cpp: durations become nanoseconds that are never early; a loop's time never goes back.
+/// runtime_clock_test.cpp: durations become nanoseconds that are never early; a loop's time never
+/// goes back.
 
 #include <rota/clock.hpp>
 #include <rota/error.hpp>
@@ -41,7 +42,8 @@ TEST(Clock, WholeUnitsAreExact) {
   EXPECT_EQ(to_nanoseconds(0s), 0ns);
   EXPECT_EQ(to_nanoseconds(7ns), 7ns);
   EXPECT_EQ(to_nanoseconds(3ms), 3'000'000ns);
-  EXPECT_EQ(to_nanoseconds(std::chrono::hours(24 * 365 * 200)), Duration(std::chrono::hours(24 * 365 * 200)));
+  EXPECT_EQ(to_nanoseconds(std::chrono::hours(24 * 365 * 200)),
+            Duration(std::chrono::hours(24 * 365 * 200)));
   EXPECT_EQ(to_nanoseconds(-3ms), -3'000'000ns);
   EXPECT_EQ(to_nanoseconds(Seconds(1.5)), 1'500'000'000ns);
 }
@@ -67,7 +69,8 @@ TEST(Clock, SL05WhatIsTooLongSaturates) {
 
 // SL02 "NaN -> ValueError."
 TEST(Clock, SL02NotANumberIsAValueError) {
-  EXPECT_THROW((void)to_nanoseconds(Seconds(std::numeric_limits<double>::quiet_NaN())), rota::ValueError);
+  EXPECT_THROW((void)to_nanoseconds(Seconds(std::numeric_limits<double>::quiet_NaN())),
+               rota::ValueError);
 }
 
 TEST(Clock, DeadlinesSaturateInsteadOfWrapping) {

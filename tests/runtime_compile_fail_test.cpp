@@ -1,7 +1,7 @@
 /// runtime_compile_fail_test.cpp: mistakes that must not compile, and the sentence that helps.
 ///
-/// Each snippet is given to the compiler that built this test; the last one has no mistake, so a failure means what it
-/// says and not that nothing compiles here.
+/// Each snippet is given to the compiler that built this test; the last one has no mistake, so a
+/// failure means what it says and not that nothing compiles here.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -37,11 +37,14 @@ struct Compilation {
 Compilation compile(const std::string& body) {
   const auto file = std::filesystem::temp_directory_path() /
                     ("rota_compile_fail_" + std::to_string(::getpid()) + ".cpp");
-  std::ofstream(file) << "#include <rota/future.hpp>\n#include <rota/sleep.hpp>\n#include <rota/task.hpp>\n"
-                         "using namespace rota;\nusing namespace std::chrono_literals;\n"
-                      << body << '\n';
-  const std::string command = std::string("'" ROTA_CXX_COMPILER "' -std=c++23 -fsyntax-only -Wall -Werror=unused-result -I '") +
-                              ROTA_SOURCE_DIR "/runtime' '" + file.string() + "' 2>&1";
+  std::ofstream(file)
+      << "#include <rota/future.hpp>\n#include <rota/sleep.hpp>\n#include <rota/task.hpp>\n"
+         "using namespace rota;\nusing namespace std::chrono_literals;\n"
+      << body << '\n';
+  const std::string command =
+      std::string("'" ROTA_CXX_COMPILER
+                  "' -std=c++23 -fsyntax-only -Wall -Werror=unused-result -I '") +
+      ROTA_SOURCE_DIR "/runtime' '" + file.string() + "' 2>&1";
   Compilation result;
   FILE* pipe = popen(command.c_str(), "r");  // NOLINT(bugprone-command-processor): our own words
   if (pipe == nullptr) return result;
@@ -71,8 +74,10 @@ Coro<> parent(Future<int> future) {
 TEST(CompileFail, ATaskAsTheReturnTypeOfACoroutineSaysWhatToWrite) {
   const Compilation compilation = compile("Task<int> wrong() { co_return 1; }");
   EXPECT_FALSE(compilation.succeeded);
-  EXPECT_THAT(compilation.output, HasSubstr("a coroutine function returns rota::Coro<T>; give the Coro to create_task() "
-                                            "to get a Task<T>"));
+  EXPECT_THAT(
+      compilation.output,
+      HasSubstr("a coroutine function returns rota::Coro<T>; give the Coro to create_task() "
+                "to get a Task<T>"));
 }
 
 TEST(CompileFail, ATaskOfVoidAsTheReturnTypeSaysTheSame) {
@@ -91,7 +96,8 @@ Coro<> wrong() {
 }
 )");
   EXPECT_FALSE(compilation.succeeded);
-  EXPECT_THAT(compilation.output, AnyOf(HasSubstr("std::move"), HasSubstr("rvalue"), HasSubstr("&&")));
+  EXPECT_THAT(compilation.output,
+              AnyOf(HasSubstr("std::move"), HasSubstr("rvalue"), HasSubstr("&&")));
 }
 
 TEST(CompileFail, AwaitOfWhatCannotBeAwaited) {
@@ -106,7 +112,8 @@ TEST(CompileFail, LO27ACoroutineFunctionAsACallback) {
 Coro<> coroutine() { co_return; }
 void wrong(EventLoop& loop) { loop.call_soon(coroutine); }
 )");
-  EXPECT_FALSE(compilation.succeeded) << "a Coro that call_soon makes is dropped, silently: its body never runs";
+  EXPECT_FALSE(compilation.succeeded)
+      << "a Coro that call_soon makes is dropped, silently: its body never runs";
   EXPECT_THAT(compilation.output, HasSubstr("create_task"));
 }
 
@@ -147,7 +154,8 @@ Coro<> wrong() {
   co_return;
 }
 )");
-  EXPECT_THAT(compilation.output, HasSubstr("a Coro does nothing until it is awaited or given to create_task()"));
+  EXPECT_THAT(compilation.output,
+              HasSubstr("a Coro does nothing until it is awaited or given to create_task()"));
 }
 
 TEST(CompileFail, ASleepThatIsDroppedIsAWarning) {

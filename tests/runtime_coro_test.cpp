@@ -30,7 +30,8 @@ using rota::testing_support::TestLoop;
 /// Says when it is destroyed; moved-from ones are silent.
 struct Guard {
   Guard(Order& order, std::string name) : order_(&order), name_(std::move(name)) {}
-  Guard(Guard&& other) noexcept : order_(std::exchange(other.order_, nullptr)), name_(other.name_) {}
+  Guard(Guard&& other) noexcept
+      : order_(std::exchange(other.order_, nullptr)), name_(other.name_) {}
   Guard& operator=(Guard&&) = delete;
   ~Guard() {
     if (order_ != nullptr) order_->add("~" + name_);
@@ -64,13 +65,17 @@ TEST(Coro, DoesNothingUntilItIsAwaited) {
 
 TEST(Coro, DestroyedUnstartedDestroysItsArgumentsAndRunsNothing) {
   Order order;
-  { auto coro = say(order, "ran", Guard(order, "argument")); }
+  {
+    auto coro = say(order, "ran", Guard(order, "argument"));
+  }
   EXPECT_EQ(order.text(), "~argument");
 }
 
 TEST(Coro, AnAwaiterThatIsNeverResumedDestroysTheChild) {
   Order order;
-  { [[maybe_unused]] auto awaiter = say(order, "ran", Guard(order, "argument")).operator co_await(); }
+  {
+    [[maybe_unused]] auto awaiter = say(order, "ran", Guard(order, "argument")).operator co_await();
+  }
   EXPECT_EQ(order.text(), "~argument");
 }
 
@@ -106,14 +111,16 @@ TEST(Coro, CannotBeCopied) {
   EXPECT_FALSE(std::is_copy_assignable_v<Coro<int>>);
 }
 
-// PEP 492's double await: "Awaiting the same coroutine twice is an error": here it does not compile.
+// PEP 492's double await: "Awaiting the same coroutine twice is an error": here it does not
+// compile.
 TEST(Coro, TA39AnLvalueIsNotAwaitable) {
   EXPECT_FALSE(rota::Awaitable<Coro<int>&>);
   EXPECT_FALSE(rota::Awaitable<const Coro<int>&>);
   EXPECT_TRUE(rota::Awaitable<Coro<int>>);
 }
 
-// The arguments live until the end of the full-expression that awaited, the locals only until the body ends.
+// The arguments live until the end of the full-expression that awaited, the locals only until the
+// body ends.
 TEST(Coro, LocalsDieWhenTheBodyEndsAndArgumentsBeforeTheNextStatement) {
   TestLoop loop;
   Order order;
@@ -151,7 +158,9 @@ TEST(Coro, GivesItsValue) {
 
 TEST(Coro, ResultMayBeMoveOnly) {
   TestLoop loop;
-  auto make = [](int number) -> Coro<std::unique_ptr<int>> { co_return std::make_unique<int>(number); };
+  auto make = [](int number) -> Coro<std::unique_ptr<int>> {
+    co_return std::make_unique<int>(number);
+  };
   const int sum = loop.run([](auto function) -> Coro<int> {
     std::unique_ptr<int> first = co_await function(1);
     auto second = co_await function(2);
@@ -295,25 +304,29 @@ TEST(Coro, RecursionMayWaitAtTheBottom) {
   EXPECT_EQ(loop.run(waiting_depth(levels)), levels);
 }
 
-std::uintptr_t stack_pointer() { return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)); }
+std::uintptr_t stack_pointer() {
+  return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+}
 
 TEST(Coro, TenMillionAwaitsThatNeverWaitDoNotGrowTheStack) {
   TestLoop loop;
   const std::uint64_t awaits = sanitized ? 1'000'000 : 10'000'000;
-  const auto [sum, spread] = loop.run([](std::uint64_t count) -> Coro<std::pair<std::uint64_t, std::uintptr_t>> {
-    std::uint64_t total = 0;
-    std::uintptr_t lowest = ~std::uintptr_t{0};
-    std::uintptr_t highest = 0;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      total += static_cast<std::uint64_t>(co_await value(1));
-      const std::uintptr_t here = stack_pointer();
-      lowest = here < lowest ? here : lowest;
-      highest = here > highest ? here : highest;
-    }
-    co_return std::pair(total, highest - lowest);
-  }(awaits));
+  const auto [sum, spread] =
+      loop.run([](std::uint64_t count) -> Coro<std::pair<std::uint64_t, std::uintptr_t>> {
+        std::uint64_t total = 0;
+        std::uintptr_t lowest = ~std::uintptr_t{0};
+        std::uintptr_t highest = 0;
+        for (std::uint64_t i = 0; i < count; ++i) {
+          total += static_cast<std::uint64_t>(co_await value(1));
+          const std::uintptr_t here = stack_pointer();
+          lowest = here < lowest ? here : lowest;
+          highest = here > highest ? here : highest;
+        }
+        co_return std::pair(total, highest - lowest);
+      }(awaits));
   EXPECT_EQ(sum, awaits);
-  EXPECT_LT(spread, 256u * 1024);  // the trampoline bounds nesting; a leak of one frame an await would be hundreds of MiB
+  EXPECT_LT(spread, 256u * 1024);  // the trampoline bounds nesting; a leak of one frame an await
+                                   // would be hundreds of MiB
 }
 
 TEST(Coro, AwaitsOfFinishedFuturesDoNotGrowTheStackEither) {

@@ -1,23 +1,25 @@
-/// runtime_future_test.cpp: Future: set once, awaited often, reported when nobody looks at its error.
+/// runtime_future_test.cpp: Future: set once, awaited often, reported when nobody looks at its
+/// error.
 ///
-/// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours. Futures between loops:
-/// runtime_task_threads_test.cpp.
+/// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours. Futures
+/// between loops: runtime_task_threads_test.cpp.
 
 #include <rota/context.hpp>
 #include <rota/future.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 
+#include "support/outcome.hpp"
 #include "support/test_loop.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <utility>
 
 namespace {
 
@@ -29,20 +31,11 @@ using rota::Future;
 using rota::InvalidStateError;
 using rota::RuntimeError;
 using rota::sleep;
+using rota::testing_support::message_of;
 using rota::testing_support::Order;
 using rota::testing_support::TestLoop;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-template <typename T>
-std::string message_of(const Future<T>& future) {
-  try {
-    (void)future.result();
-  } catch (const CancelledError& error) {
-    return error.message();
-  }
-  return "(not cancelled)";
-}
 
 // --- states ------------------------------------------------------------------------------------
 
@@ -158,7 +151,8 @@ TEST(Future, CopiesMeanTheSameFuture) {
   TestLoop loop;
   loop.call([] {
     const Future<int> future;
-    const Future<int> copy = future;  // NOLINT(performance-unnecessary-copy-initialization): what is tested
+    const Future<int> copy =
+        future;  // NOLINT(performance-unnecessary-copy-initialization): what is tested
     EXPECT_EQ(copy, future);
     EXPECT_NE(Future<int>(), future);
     future.set_result(1);
@@ -170,7 +164,8 @@ TEST(Future, CopiesMeanTheSameFuture) {
 
 rota::ContextVar<std::string> who("who", "nobody");
 
-// FU05 "Callbacks run through call_soon (never inline), in the order added, with the context of add time."
+// FU05 "Callbacks run through call_soon (never inline), in the order added, with the context of add
+// time."
 TEST(Future, FU05CallbacksRunThroughCallSoonInTheOrderAdded) {
   TestLoop loop;
   Order order;
@@ -229,8 +224,8 @@ TEST(Future, FU05CallbacksRunInTheContextOfTheirAdding) {
   EXPECT_EQ(order.text(), "one two");
 }
 
-// FU06 "Same callback added twice runs twice; remove returns the number removed and removes all copies": here every
-// adding has an id of its own.
+// FU06 "Same callback added twice runs twice; remove returns the number removed and removes all
+// copies": here every adding has an id of its own.
 TEST(Future, FU06ACallbackAddedTwiceRunsTwiceAndIsRemovedByItsId) {
   TestLoop loop;
   Order order;
@@ -268,7 +263,8 @@ TEST(Future, FU07ACallbackOnADoneFutureIsScheduledAtOnce) {
     const Future<int> future;
     future.set_result(1);
     loop->call_soon(order.adder("earlier"));
-    future.add_done_callback([&](const Future<int>& done) { order.add(std::to_string(done.result())); });
+    future.add_done_callback(
+        [&](const Future<int>& done) { order.add(std::to_string(done.result())); });
     EXPECT_EQ(order.text(), "");
   });
   loop.run_steps(1);
@@ -280,7 +276,8 @@ TEST(Future, ACallbackThatThrowsIsReportedAndTheOthersRun) {
   Order order;
   loop.call([&] {
     const Future<int> future;
-    future.add_done_callback([](const Future<int>&) { throw std::runtime_error("in the callback"); });
+    future.add_done_callback(
+        [](const Future<int>&) { throw std::runtime_error("in the callback"); });
     future.add_done_callback([&](const Future<int>&) { order.add("other"); });
     future.set_result(1);
   });
@@ -313,7 +310,8 @@ TEST(Future, ACallbackThatIsRefusedOutsideOfALoopIsDestroyed) {
   EXPECT_EQ(token.use_count(), 1);
 }
 
-// Nobody can set it any more, so the callback cannot run; it must not keep itself and the future alive for ever.
+// Nobody can set it any more, so the callback cannot run; it must not keep itself and the future
+// alive for ever.
 TEST(Future, ACallbackOnAForgottenFutureIsDestroyedWithItsLoopAtTheLatest) {
   auto token = std::make_shared<int>(1);
   {
@@ -369,7 +367,8 @@ TEST(Future, FU10RetrievalSilencesTheReport) {
 TEST(Future, FU15TheReportRunsInTheContextOfWhatCausedIt) {
   TestLoop loop;
   Order order;
-  loop->set_exception_handler([&](rota::EventLoop&, const rota::ExceptionContext&) { order.add(who.get()); });
+  loop->set_exception_handler(
+      [&](rota::EventLoop&, const rota::ExceptionContext&) { order.add(who.get()); });
   loop->create_task([]() -> Coro<> {
     who.set("task");
     Future<int> future;
@@ -382,6 +381,33 @@ TEST(Future, FU15TheReportRunsInTheContextOfWhatCausedIt) {
   });
   loop.run_until_idle();
   EXPECT_EQ(order.text(), "task handle");
+}
+
+// FU16 "Exceptions keep their original throw-site trace through the future": here, the very object
+// arrives.
+TEST(Future, FU16TheExceptionThatArrivesIsTheOneThatWasSet) {
+  TestLoop loop;
+  loop.run([]() -> Coro<> {
+    std::exception_ptr set;
+    const std::runtime_error* thrown = nullptr;
+    try {
+      throw std::runtime_error("original");
+    } catch (const std::runtime_error& error) {
+      thrown = &error;
+      set = std::current_exception();
+    }
+    const Future<int> future;
+    future.set_exception(set);
+    auto task =
+        create_task([](Future<int> target) -> Coro<int> { co_return co_await target; }(future));
+    try {
+      co_await task;
+      ADD_FAILURE() << "no exception";
+    } catch (const std::runtime_error& error) {
+      EXPECT_EQ(&error, thrown);
+    }
+    EXPECT_EQ(future.exception(), set);
+  }());
 }
 
 // --- awaiting ----------------------------------------------------------------------------------

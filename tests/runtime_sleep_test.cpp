@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstddef>
 #include <limits>
 #include <memory>
 #include <string>
@@ -100,7 +101,9 @@ TEST(Sleep, SL02NegativeIsLikeZero) {
 TEST(Sleep, SL02NotANumberIsAValueError) {
   EXPECT_THROW((void)sleep(Seconds(std::numeric_limits<double>::quiet_NaN())), rota::ValueError);
   TestLoop loop;
-  EXPECT_THROW(loop.run([]() -> Coro<> { co_await sleep(Seconds(std::numeric_limits<double>::quiet_NaN()), 1); }()),
+  EXPECT_THROW(loop.run([]() -> Coro<> {
+    co_await sleep(Seconds(std::numeric_limits<double>::quiet_NaN()), 1);
+  }()),
                rota::ValueError);
 }
 
@@ -133,7 +136,8 @@ TEST(Sleep, SL04OthersOfTheSameDeadlineKeepTheirs) {
   TestLoop loop;
   Order order;
   std::vector<rota::Task<>> tasks;
-  for (int i = 0; i < 100; ++i) tasks.push_back(loop->create_task(sleep_and_say(order, 1s, std::to_string(i))));
+  for (int i = 0; i < 100; ++i)
+    tasks.push_back(loop->create_task(sleep_and_say(order, 1s, std::to_string(i))));
   loop.run_until_idle();
   std::string expected;
   loop.call([&] {
@@ -175,7 +179,8 @@ TEST(Sleep, SL05InfiniteAndHugeDelaysAreLegal) {
   for (auto& task : tasks) EXPECT_TRUE(task.cancelled());
 }
 
-// SL06 "Five sleeps from 1e-2 to 1e-10 s need at most 20 loop iterations (no busy spin because of rounding down)."
+// SL06 "Five sleeps from 1e-2 to 1e-10 s need at most 20 loop iterations (no busy spin because of
+// rounding down)."
 TEST(Sleep, SL06ShortSleepsDoNotSpin) {
   EventLoop loop;  // the real clock
   std::size_t steps = 0;
@@ -209,7 +214,8 @@ TEST(Sleep, WakesInTheOrderOfDeadlinesAndOfArmingWhereTheyAreEqual) {
   Order order;
   int number = 0;
   for (const auto delay : {3s, 1s, 2s, 1s, 3s, 2s, 1s}) {
-    loop->create_task(sleep_and_say(order, delay, std::to_string(delay.count()) + ":" + std::to_string(number++)));
+    loop->create_task(sleep_and_say(
+        order, delay, std::to_string(delay.count()) + ":" + std::to_string(number++)));
   }
   loop.advance(3s);
   EXPECT_EQ(order.text(), "1:1 1:3 1:6 2:2 2:5 3:0 3:4");

@@ -1,21 +1,22 @@
-/// runtime_task_cancel_test.cpp: cancellation of a task on its own loop: counted, delivered at an await, once.
+/// runtime_task_cancel_test.cpp: cancellation of a task on its own loop: counted, delivered at an
+/// await, once.
 ///
-/// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours; D.. are rota's decisions.
+/// Taking cancels back: runtime_task_uncancel_test.cpp. The statements quoted are asyncio's, by
+/// their numbers in the catalogue of behaviours; D.. are rota's decisions.
 
 #include <rota/future.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 
+#include "support/outcome.hpp"
 #include "support/test_loop.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <cstdint>
 #include <stdexcept>
 #include <string>
-#include <utility>
 
 namespace {
 
@@ -27,24 +28,16 @@ using rota::current_task;
 using rota::Future;
 using rota::sleep;
 using rota::Task;
+using rota::testing_support::Flag;
+using rota::testing_support::message_of;
 using rota::testing_support::Order;
 using rota::testing_support::TestLoop;
 
 Coro<int> value_of(Future<int> future) { co_return co_await future; }
 Coro<> sleeper(std::chrono::nanoseconds delay) { co_await sleep(delay); }
 
-/// The message of the CancelledError that the done `task` ended with.
-template <typename T>
-std::string message_of(const Task<T>& task) {
-  try {
-    (void)task.result();
-  } catch (const CancelledError& error) {
-    return error.message();
-  }
-  return "(not cancelled)";
-}
-
-/// Takes `rounds` yields; writes "c" for each that throws CancelledError, "." for each that does not.
+/// Takes `rounds` yields; writes "c" for each that throws CancelledError, "." for each that does
+/// not.
 Coro<> record_yields(Order& order, int rounds) {
   for (int i = 0; i < rounds; ++i) {
     try {
@@ -98,19 +91,8 @@ TEST(TaskCancel, TA08TheCountStaysAfterTheErrorWasCaught) {
 
 // --- before the first step ---------------------------------------------------------------------
 
-struct Flag {
-  explicit Flag(bool& set) : set_(&set) {}
-  Flag(Flag&& other) noexcept : set_(std::exchange(other.set_, nullptr)) {}
-  Flag& operator=(Flag&&) = delete;
-  ~Flag() {
-    if (set_ != nullptr) *set_ = true;
-  }
-
- private:
-  bool* set_;
-};
-
-// TA09 "Cancel before the first step: the body never runs; destructors of captured arguments still run."
+// TA09 "Cancel before the first step: the body never runs; destructors of captured arguments still
+// run."
 TEST(TaskCancel, TA09CancelBeforeTheFirstStepNeverRunsTheBody) {
   TestLoop loop;
   bool ran = false;
@@ -197,7 +179,8 @@ TEST(TaskCancel, TA10AMessageThatWasDeliveredIsNotSeenAgain) {
 
 // --- where it is delivered ---------------------------------------------------------------------
 
-// TA11 "Cancel is delivered at the innermost await: cancelling a task cancels the future that it waits on."
+// TA11 "Cancel is delivered at the innermost await: cancelling a task cancels the future that it
+// waits on."
 TEST(TaskCancel, TA11CancelIsDeliveredAtTheInnermostAwait) {
   TestLoop loop;
   Order order;
@@ -268,7 +251,8 @@ TEST(TaskCancel, TA11AnInnerTaskThatRefusesGivesItsValueToTheCancelledAwaiter) {
     co_await sleep(1s);
     co_return 42;
   }());
-  auto outer = loop->create_task([](Task<int> target) -> Coro<int> { co_return co_await target; }(inner));
+  auto outer =
+      loop->create_task([](Task<int> target) -> Coro<int> { co_return co_await target; }(inner));
   loop.run_steps(2);
   outer.cancel();
   EXPECT_EQ(loop.run(outer), 42);
@@ -296,8 +280,8 @@ TEST(TaskCancel, TA12SelfCancelIsDeliveredAtTheNextSuspension) {
   EXPECT_EQ(loop.now(), 0s);
 }
 
-// TA13 "A task that cancels itself (or is cancelled) and then returns without suspending ends cancelled; its return
-// value is lost."
+// TA13 "A task that cancels itself (or is cancelled) and then returns without suspending ends
+// cancelled; its return value is lost."
 TEST(TaskCancel, TA13ATaskThatCancelsItselfAndReturnsEndsCancelled) {
   TestLoop loop;
   auto task = loop->create_task([]() -> Coro<int> {
@@ -452,8 +436,8 @@ TEST(TaskCancel, TA18FutureThenTaskInOneStepIsOneCancelledError) {
   EXPECT_EQ(order.text(), "c . .");
 }
 
-// TA19 "Cancel while the task is runnable (already woken, not yet run): CancelledError replaces the result at that await;
-// the awaited object keeps its result."
+// TA19 "Cancel while the task is runnable (already woken, not yet run): CancelledError replaces the
+// result at that await; the awaited object keeps its result."
 TEST(TaskCancel, TA19CancelAfterTheWakeReplacesTheResultAtThatAwait) {
   TestLoop loop;
   Order order;
@@ -496,7 +480,8 @@ TEST(TaskCancel, TA19CancelInTheStepInWhichASleepIsDue) {
     }
     co_await record_yields(out, 2);
   }(order));
-  auto timer = loop->call_at(rota::TimePoint(1s), [&] { EXPECT_TRUE(task.cancel()); });  // armed first: runs first
+  auto timer = loop->call_at(rota::TimePoint(1s),
+                             [&] { EXPECT_TRUE(task.cancel()); });  // armed first: runs first
   loop.run(task);
   EXPECT_EQ(order.text(), "c . .");
 }
@@ -510,174 +495,6 @@ TEST(TaskCancel, TA19CancelOfATaskThatYields) {
   task.cancel();
   loop.run(task);
   EXPECT_EQ(order.text(), ". c .");
-}
-
-// --- uncancel ----------------------------------------------------------------------------------
-
-// TA20 "uncancel() decrements, not below 0, and returns the count."
-TEST(TaskCancel, TA20UncancelDecrementsNotBelowZeroAndReturnsTheCount) {
-  TestLoop loop;
-  auto task = loop->create_task(sleeper(1h));
-  loop.run_steps(1);
-  EXPECT_EQ(task.uncancel(), 0u);
-  task.cancel();
-  task.cancel();
-  task.cancel();
-  EXPECT_EQ(task.uncancel(), 2u);
-  EXPECT_EQ(task.uncancel(), 1u);
-  EXPECT_EQ(task.uncancel(), 0u);
-  EXPECT_EQ(task.uncancel(), 0u);
-  EXPECT_EQ(task.cancelling(), 0u);
-  loop.run_until_idle();
-}
-
-// TA21 "uncancel() to 0 before delivery drops the pending cancel."
-TEST(TaskCancel, TA21UncancelToZeroBeforeDeliveryDropsTheCancel) {
-  TestLoop loop;
-  Order order;
-  auto task = loop->create_task([](Order& out) -> Coro<int> {
-    current_task().cancel();
-    current_task().cancel();
-    EXPECT_EQ(current_task().uncancel(), 1u);
-    EXPECT_EQ(current_task().uncancel(), 0u);
-    co_await record_yields(out, 2);
-    co_return 21;
-  }(order));
-  EXPECT_EQ(loop.run(task), 21);
-  EXPECT_EQ(order.text(), ". .");
-}
-
-TEST(TaskCancel, TA21ThenATaskThatReturnsEndsWithItsValue) {
-  TestLoop loop;
-  auto task = loop->create_task([]() -> Coro<int> {
-    current_task().cancel();
-    current_task().uncancel();
-    co_return 21;
-  }());
-  EXPECT_EQ(loop.run(task), 21);
-}
-
-TEST(TaskCancel, TA21UncancelBeforeTheFirstStepLetsTheBodyRun) {
-  TestLoop loop;
-  Order order;
-  auto task = loop->create_task(record_yields(order, 1));
-  task.cancel();
-  task.uncancel();
-  loop.run(task);
-  EXPECT_EQ(order.text(), ".");
-}
-
-TEST(TaskCancel, TA21UncancelAboveZeroLeavesTheCancelDue) {
-  TestLoop loop;
-  Order order;
-  auto task = loop->create_task([](Order& out) -> Coro<> {
-    current_task().cancel();
-    current_task().cancel();
-    EXPECT_EQ(current_task().uncancel(), 1u);
-    co_await record_yields(out, 2);
-  }(order));
-  loop.run(task);
-  EXPECT_EQ(order.text(), "c .");
-}
-
-// D19 "Delivery: undelivered = 0": two cancels before it are one CancelledError.
-TEST(TaskCancel, D19TwoCancelsBeforeDeliveryAreOneError) {
-  TestLoop loop;
-  Order order;
-  auto task = loop->create_task(record_yields(order, 3));
-  loop.run_steps(1);
-  task.cancel();
-  task.cancel();
-  loop.run(task);
-  EXPECT_EQ(order.text(), "c . .");
-  EXPECT_EQ(task.cancelling(), 2u);
-}
-
-TEST(TaskCancel, D19ACancelAfterADeliveryIsDeliveredToo) {
-  TestLoop loop;
-  Order order;
-  auto task = loop->create_task(record_yields(order, 4));
-  loop.run_steps(1);
-  task.cancel();
-  loop.run_steps(1);
-  task.cancel();
-  loop.run(task);
-  EXPECT_EQ(order.text(), "c c . .");
-}
-
-// D19 "undelivered = min(undelivered, count)": an uncancel() after the delivery drops no later cancel.
-TEST(TaskCancel, D19UncancelAfterDeliveryDoesNotDropALaterCancel) {
-  TestLoop loop;
-  Order order;
-  auto task = loop->create_task([](Order& out) -> Coro<> {
-    current_task().cancel();
-    co_await record_yields(out, 1);
-    current_task().cancel();
-    EXPECT_EQ(current_task().uncancel(), 1u);
-    co_await record_yields(out, 2);
-  }(order));
-  loop.run(task);
-  EXPECT_EQ(order.text(), "c c .");
-}
-
-TEST(TaskCancel, D19TheCountSaturatesAndDoesNotOverflow) {
-  TestLoop loop;
-  Order order;
-  auto task = loop->create_task(record_yields(order, 2));
-  loop.run_steps(1);
-  std::uint64_t before = 0;
-  for (int i = 0; i < 10'000; ++i) {
-    EXPECT_TRUE(task.cancel());
-    EXPECT_GE(task.cancelling(), before);
-    before = task.cancelling();
-  }
-  EXPECT_GT(before, 1000u);
-  loop.run(task);
-  EXPECT_EQ(order.text(), "c .");
-}
-
-// --- errors that were thrown, not requested ----------------------------------------------------
-
-// TA23 "Throwing CancelledError without anyone calling cancel() marks the task cancelled."
-TEST(TaskCancel, TA23ThrowingCancelledErrorMarksTheTaskCancelled) {
-  TestLoop loop;
-  auto task = loop->create_task([]() -> Coro<int> {
-    throw CancelledError("thrown");
-    co_return 1;
-  }());
-  loop.run_until_idle();
-  EXPECT_TRUE(task.cancelled());
-  EXPECT_EQ(task.cancelling(), 0u);
-  EXPECT_EQ(message_of(task), "thrown");
-  EXPECT_THROW((void)task.exception(), CancelledError);
-}
-
-TEST(TaskCancel, AnErrorThrownWhileACancelIsHandledReplacesIt) {
-  TestLoop loop;
-  auto task = loop->create_task([]() -> Coro<> {
-    try {
-      co_await sleep(1h);
-    } catch (const CancelledError&) {
-      throw std::logic_error("in the handler");
-    }
-  }());
-  loop.run_steps(1);
-  task.cancel();
-  EXPECT_THROW(loop.run(task), std::logic_error);
-  EXPECT_FALSE(task.cancelled());
-}
-
-TEST(TaskCancel, CancelAllTasksCancelsEachOnce) {
-  TestLoop loop;
-  auto first = loop->create_task(sleeper(1h));
-  auto second = loop->create_task(sleeper(2h));
-  auto done = loop->create_task(sleeper(0s));
-  loop.run_until_idle();
-  EXPECT_EQ(loop->cancel_all_tasks(), 2u);
-  loop.run_until_idle();
-  EXPECT_TRUE(first.cancelled());
-  EXPECT_TRUE(second.cancelled());
-  EXPECT_FALSE(done.cancelled());
 }
 
 }  // namespace

@@ -1,13 +1,14 @@
 /// runtime_task_test.cpp: Task: how it starts, ends, is named, found, awaited and dropped.
 ///
-/// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours. Cancellation:
-/// runtime_task_cancel_test.cpp; contexts: runtime_task_context_test.cpp; threads:
+/// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours.
+/// Cancellation: runtime_task_cancel_test.cpp; contexts: runtime_task_context_test.cpp; threads:
 /// runtime_task_threads_test.cpp.
 
 #include <rota/future.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 
+#include "support/outcome.hpp"
 #include "support/test_loop.hpp"
 
 #include <gmock/gmock.h>
@@ -16,6 +17,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -26,20 +28,17 @@
 namespace {
 
 using namespace std::chrono_literals;
-using rota::CancelledError;
 using rota::Coro;
 using rota::create_task;
-using rota::EventLoop;
 using rota::Future;
 using rota::InvalidStateError;
 using rota::RuntimeError;
 using rota::sleep;
 using rota::Task;
+using rota::testing_support::Flag;
 using rota::testing_support::Order;
 using rota::testing_support::TestLoop;
 using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
 
 Coro<> say(Order& order, std::string what) {
   order.add(what);
@@ -128,7 +127,8 @@ TEST(Task, TA03HasNoSetters) {
 
 // --- names ------------------------------------------------------------------------------------
 
-// TA04 "Default names are "Task-N", N strictly rising process-wide; explicit name kept, set_name works later."
+// TA04 "Default names are "Task-N", N strictly rising process-wide; explicit name kept, set_name
+// works later."
 TEST(Task, TA04DefaultNamesAreNumberedAndRising) {
   TestLoop loop;
   auto first = loop->create_task(value(1));
@@ -173,7 +173,10 @@ TEST(Task, TA05AwaitingItselfIsARuntimeErrorInTheTask) {
   self = loop->create_task([](Task<>& task) -> Coro<> { co_await task; }(self));
   EXPECT_THROW(loop.run(self), RuntimeError);
   EXPECT_FALSE(self.cancelled());
-  loop.run([](Task<>& task) -> Coro<> { EXPECT_TRUE(task.done()); co_return; }(self));
+  loop.run([](Task<>& task) -> Coro<> {
+    EXPECT_TRUE(task.done());
+    co_return;
+  }(self));
 }
 
 // TA41 "Awaiting a finished task many times gives the same result/exception."
@@ -205,8 +208,10 @@ TEST(Task, AnLvalueAwaitGivesAReferenceAndAnRvalueAwaitMovesTheValueOut) {
   loop.run([]() -> Coro<> {
     auto make = []() -> Coro<std::unique_ptr<int>> { co_return std::make_unique<int>(3); };
     Task<std::unique_ptr<int>> task = create_task(make());
-    static_assert(std::is_same_v<rota::AwaitResult<Task<std::unique_ptr<int>>&>, const std::unique_ptr<int>&>);
-    static_assert(std::is_same_v<rota::AwaitResult<Task<std::unique_ptr<int>>>, std::unique_ptr<int>>);
+    static_assert(std::is_same_v<rota::AwaitResult<Task<std::unique_ptr<int>>&>,
+                                 const std::unique_ptr<int>&>);
+    static_assert(
+        std::is_same_v<rota::AwaitResult<Task<std::unique_ptr<int>>>, std::unique_ptr<int>>);
     EXPECT_EQ(*(co_await task), 3);
     const std::unique_ptr<int> taken = co_await std::move(task);
     EXPECT_EQ(*taken, 3);
@@ -260,11 +265,14 @@ TEST(Task, ACallableWithItsCapturesAndArgumentsMayBecomeATask) {
   TestLoop loop;
   const int result = loop.run([]() -> Coro<int> {
     auto text = std::make_unique<std::string>("captured");
-    // NOLINTNEXTLINE(cppcoreguidelines-avoid-capturing-lambda-coroutines): the task keeps the closure
-    auto task = create_task([text = std::move(text)](int number) -> Coro<int> {
-      co_await sleep(1s);
-      co_return static_cast<int>(text->size()) + number;
-    }, 100);
+    // NOLINTNEXTLINE(cppcoreguidelines-avoid-capturing-lambda-coroutines): the task keeps the
+    // closure
+    auto task = create_task(
+        [text = std::move(text)](int number) -> Coro<int> {
+          co_await sleep(1s);
+          co_return static_cast<int>(text->size()) + number;
+        },
+        100);
     co_return co_await task;
   }());
   EXPECT_EQ(result, 108);
@@ -332,125 +340,6 @@ TEST(Task, TA26AllTasksListsTheTasksOfThisLoopThatAreNotDone) {
   other.run(foreign);
 }
 
-// --- what is dropped, and what is reported -----------------------------------------------------
-
-struct Flag {
-  explicit Flag(bool& set) : set_(&set) {}
-  Flag(Flag&& other) noexcept : set_(std::exchange(other.set_, nullptr)) {}
-  Flag& operator=(Flag&&) = delete;
-  ~Flag() {
-    if (set_ != nullptr) *set_ = true;
-  }
-
- private:
-  bool* set_;
-};
-
-// TA27 "A pending task destroyed with its loop -> exception handler "Task was destroyed but it is pending!"."
-TEST(Task, TA27APendingTaskThatIsDestroyedWithItsLoopIsReported) {
-  bool destroyed = false;
-  TestLoop loop;
-  auto task = loop->create_task([](bool& set) -> Coro<> {
-    Flag flag(set);
-    co_await Future<>();
-  }(destroyed), rota::TaskOptions("stuck"));
-  loop.run_until_idle();
-  EXPECT_FALSE(destroyed);
-  loop->close();
-  EXPECT_TRUE(destroyed);
-  ASSERT_EQ(loop.reports().size(), 1u);
-  EXPECT_THAT(loop.reports()[0].message, HasSubstr("Task was destroyed but it is pending"));
-  EXPECT_EQ(loop.reports()[0].task_name, "stuck");
-  EXPECT_TRUE(task.done());
-  EXPECT_TRUE(task.cancelled());
-}
-
-TEST(Task, TA27AlsoOneThatNeverStarted) {
-  bool destroyed = false;
-  TestLoop loop;
-  auto task = loop->create_task([](Flag) -> Coro<> { co_return; }(Flag(destroyed)));
-  loop->close();
-  EXPECT_TRUE(destroyed);
-  EXPECT_TRUE(task.cancelled());
-  EXPECT_THAT(loop.messages(), ElementsAre(HasSubstr("Task was destroyed but it is pending")));
-}
-
-// TA28 "Exception never retrieved -> logged at destruction; not logged after retrieval, nor after cancel."
-TEST(Task, TA28AnExceptionThatNobodyRetrievedIsReportedWhenTheTaskIsDestroyed) {
-  TestLoop loop;
-  auto task = loop->create_task(fail("unseen"), rota::TaskOptions("careless"));
-  loop.run_until_idle();
-  EXPECT_THAT(loop.reports(), IsEmpty());
-  task = {};
-  loop.run_until_idle();
-  ASSERT_EQ(loop.reports().size(), 1u);
-  EXPECT_THAT(loop.reports()[0].message, HasSubstr("Task exception was never retrieved"));
-  EXPECT_EQ(loop.reports()[0].task_name, "careless");
-  EXPECT_THROW(std::rethrow_exception(loop.reports()[0].exception), std::runtime_error);
-}
-
-TEST(Task, TA28ADetachedTaskThatFailsIsReported) {
-  TestLoop loop;
-  loop->create_task(fail("unseen"));
-  loop.run_until_idle();
-  EXPECT_THAT(loop.messages(), ElementsAre(HasSubstr("never retrieved")));
-}
-
-TEST(Task, TA28ResultExceptionOrAwaitSilenceTheReport) {
-  TestLoop loop;
-  {
-    auto by_result = loop->create_task(fail("seen"));
-    auto by_exception = loop->create_task(fail("seen"));
-    loop.run_until_idle();
-    EXPECT_THROW((void)by_result.result(), std::runtime_error);
-    EXPECT_NE(by_exception.exception(), nullptr);
-  }
-  loop.run([]() -> Coro<> {
-    auto task = create_task(fail("seen"));
-    EXPECT_THROW(co_await task, std::runtime_error);
-    EXPECT_THROW(co_await create_task(fail("seen")), std::runtime_error);
-  }());
-  loop.run_until_idle();
-  EXPECT_THAT(loop.reports(), IsEmpty());
-}
-
-TEST(Task, TA28ACancelledTaskIsNotReported) {
-  TestLoop loop;
-  {
-    auto task = loop->create_task(value_after(1h, 1));
-    loop.run_steps(1);
-    task.cancel();
-    loop.run_until_idle();
-    EXPECT_TRUE(task.cancelled());
-  }
-  loop.run_until_idle();
-  EXPECT_THAT(loop.reports(), IsEmpty());
-}
-
-// TA29 "Dropping the caller's handle must not drop the task: the runtime keeps a strong reference."
-TEST(Task, TA29DroppingTheHandleDetachesTheTask) {
-  TestLoop loop;
-  Order order;
-  loop->create_task([](Order& out) -> Coro<> {
-    co_await sleep(1s);
-    out.add("finished");
-  }(order));
-  loop.advance(2s);
-  EXPECT_EQ(order.text(), "finished");
-}
-
-TEST(Task, ADroppedResultIsDestroyedWithTheLastHandle) {
-  TestLoop loop;
-  bool destroyed = false;
-  auto task = loop->create_task([](bool& set) -> Coro<Flag> { co_return Flag(set); }(destroyed));
-  loop.run_until_idle();
-  auto copy = task;
-  task = {};
-  EXPECT_FALSE(destroyed);
-  copy = {};
-  EXPECT_TRUE(destroyed);
-}
-
 // --- where tasks may not be made ---------------------------------------------------------------
 
 // TA32 "Creating a task on a closed loop raises and destroys the coroutine."
@@ -489,8 +378,8 @@ TEST(Task, TA33CreateTaskOfWhatCannotBeAwaitedDoesNotCompile) {
   EXPECT_TRUE(CanBecomeATask<Coro<int>>);
 }
 
-// TA38 "If the loop is stopped before the main future is done, run_until_complete raises and the task can be resumed by
-// a later run."
+// TA38 "If the loop is stopped before the main future is done, run_until_complete raises and the
+// task can be resumed by a later run."
 TEST(Task, TA38ATaskThatWasInterruptedByStopGoesOnInALaterRun) {
   TestLoop loop;
   auto task = loop->create_task(value_after(10s, 4));

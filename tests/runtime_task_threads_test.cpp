@@ -1,4 +1,5 @@
-/// runtime_task_threads_test.cpp: tasks and futures between threads: cancelled from, awaited from and dropped on others.
+/// runtime_task_threads_test.cpp: tasks and futures between threads: cancelled from, awaited from
+/// and dropped on others.
 ///
 /// Nothing here waits for time: who comes first is decided by latches and by the order of messages.
 
@@ -7,13 +8,13 @@
 #include <rota/task.hpp>
 
 #include "support/loop_thread.hpp"
+#include "support/outcome.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <latch>
 #include <memory>
 #include <stdexcept>
@@ -33,7 +34,9 @@ using rota::Future;
 using rota::RuntimeError;
 using rota::sleep;
 using rota::Task;
+using rota::testing_support::future_on;
 using rota::testing_support::LoopThread;
+using rota::testing_support::message_of;
 using testing::HasSubstr;
 
 Coro<> sleeper() { co_await sleep(1h); }
@@ -43,56 +46,6 @@ Coro<int> sleep_and_give(int number) {
   co_await sleep(1h);
   co_return number;
 }
-
-template <typename T>
-std::string message_of(const Task<T>& task) {
-  try {
-    (void)task.result();
-  } catch (const CancelledError& error) {
-    return error.message();
-  }
-  return "(not cancelled)";
-}
-
-/// A future that belongs to the loop of `thread`.
-Future<int> future_on(LoopThread& thread) {
-  return thread.call([] {
-    Future<int> future;
-    future.remove_done_callback(future.add_done_callback([](const Future<int>&) {}));
-    return future;
-  });
-}
-
-/// Returns once what was ready on the loop has run.
-void settle(LoopThread& thread) {
-  thread.call([] {});
-}
-
-/// Keeps the loop of a thread busy from its making until release().
-class Blocked {
- public:
-  explicit Blocked(LoopThread& thread) {
-    thread.handle().call_soon_threadsafe([state = state_] {
-      state->running.count_down();
-      state->go_on.wait();
-    });
-    state_->running.wait();
-  }
-  Blocked(const Blocked&) = delete;
-  Blocked& operator=(const Blocked&) = delete;
-  ~Blocked() { release(); }
-  void release() {
-    if (!std::exchange(released_, true)) state_->go_on.count_down();
-  }
-
- private:
-  struct State {
-    std::latch running{1};
-    std::latch go_on{1};
-  };
-  std::shared_ptr<State> state_ = std::make_shared<State>();
-  bool released_ = false;
-};
 
 // --- cancel from another thread ----------------------------------------------------------------
 
@@ -129,7 +82,7 @@ TEST(TaskThreads, CancelBeforeTheLoopRunsForTheFirstTime) {
 TEST(TaskThreads, CancelWhileItSleeps) {
   LoopThread thread;
   const auto task = thread.start(sleeper);
-  settle(thread);
+  thread.settle();
   EXPECT_TRUE(task.cancel("wake up"));
   thread.join(task);
   EXPECT_TRUE(task.cancelled());
@@ -139,9 +92,9 @@ TEST(TaskThreads, CancelWhileItSleeps) {
 
 TEST(TaskThreads, CancelWhileItWaitsOnAFutureCancelsTheFuture) {
   LoopThread thread;
-  const auto future = future_on(thread);
+  const auto future = future_on<int>(thread);
   const auto task = thread.start(value_of, future);
-  settle(thread);
+  thread.settle();
   EXPECT_TRUE(task.cancel("stop"));
   thread.join(task);
   EXPECT_TRUE(future.cancelled());
@@ -152,7 +105,7 @@ TEST(TaskThreads, CancelWhileItWaitsOnATaskCancelsThatTask) {
   LoopThread thread;
   const auto inner = thread.start(sleep_and_give, 1);
   const auto outer = thread.start(value_of_task, inner);
-  settle(thread);
+  thread.settle();
   EXPECT_TRUE(outer.cancel("both"));
   thread.join(outer);
   EXPECT_TRUE(inner.cancelled());
@@ -169,11 +122,13 @@ struct Meeting {
 TEST(TaskThreads, D22CancelWhileItRunsAndThenReturnsLeavesTheValue) {
   LoopThread thread;
   Meeting meeting;
-  const auto task = thread.start([](Meeting* meet) -> Coro<int> {
-    meet->running.count_down();
-    meet->cancelled.wait();
-    co_return 22;
-  }, &meeting);
+  const auto task = thread.start(
+      [](Meeting* meet) -> Coro<int> {
+        meet->running.count_down();
+        meet->cancelled.wait();
+        co_return 22;
+      },
+      &meeting);
   meeting.running.wait();
   EXPECT_TRUE(task.cancel());
   meeting.cancelled.count_down();
@@ -186,21 +141,23 @@ TEST(TaskThreads, D22CancelWhileItRunsAndThenReturnsLeavesTheValue) {
 TEST(TaskThreads, CancelWhileItRunsIsThrownAtTheNextAwaitThatWaits) {
   LoopThread thread;
   Meeting meeting;
-  const auto task = thread.start([](Meeting* meet) -> Coro<int> {
-    meet->running.count_down();
-    meet->cancelled.wait();
-    int caught = 0;
-    for (int i = 0; i < 3; ++i) {
-      try {
-        co_await sleep(i == 0 ? std::chrono::nanoseconds(1h) : 1us);
-      } catch (const CancelledError& error) {
-        EXPECT_EQ(error.message(), "running");
-        EXPECT_EQ(i, 0);
-        ++caught;
-      }
-    }
-    co_return caught;
-  }, &meeting);
+  const auto task = thread.start(
+      [](Meeting* meet) -> Coro<int> {
+        meet->running.count_down();
+        meet->cancelled.wait();
+        int caught = 0;
+        for (int i = 0; i < 3; ++i) {
+          try {
+            co_await sleep(i == 0 ? std::chrono::nanoseconds(1h) : 1us);
+          } catch (const CancelledError& error) {
+            EXPECT_EQ(error.message(), "running");
+            EXPECT_EQ(i, 0);
+            ++caught;
+          }
+        }
+        co_return caught;
+      },
+      &meeting);
   meeting.running.wait();
   EXPECT_TRUE(task.cancel("running"));
   meeting.cancelled.count_down();
@@ -211,11 +168,13 @@ TEST(TaskThreads, CancelWhileItRunsIsThrownAtTheNextAwaitThatWaits) {
 TEST(TaskThreads, CancelWhileItRunsIsThrownAtAYieldToo) {
   LoopThread thread;
   Meeting meeting;
-  const auto task = thread.start([](Meeting* meet) -> Coro<> {
-    meet->running.count_down();
-    meet->cancelled.wait();
-    co_await sleep(0s);
-  }, &meeting);
+  const auto task = thread.start(
+      [](Meeting* meet) -> Coro<> {
+        meet->running.count_down();
+        meet->cancelled.wait();
+        co_await sleep(0s);
+      },
+      &meeting);
   meeting.running.wait();
   EXPECT_TRUE(task.cancel());
   meeting.cancelled.count_down();
@@ -227,11 +186,13 @@ TEST(TaskThreads, CancelWhileItRunsReachesTheTaskThatItThenAwaits) {
   LoopThread thread;
   Meeting meeting;
   const auto inner = thread.start(sleep_and_give, 1);
-  const auto task = thread.start([](Meeting* meet, Task<int> target) -> Coro<int> {
-    meet->running.count_down();
-    meet->cancelled.wait();
-    co_return co_await target;
-  }, &meeting, inner);
+  const auto task = thread.start(
+      [](Meeting* meet, Task<int> target) -> Coro<int> {
+        meet->running.count_down();
+        meet->cancelled.wait();
+        co_return co_await target;
+      },
+      &meeting, inner);
   meeting.running.wait();
   EXPECT_TRUE(task.cancel("passed on"));
   meeting.cancelled.count_down();
@@ -253,23 +214,25 @@ TEST(TaskThreads, CancelAfterTheEndReturnsFalse) {
 
 TEST(TaskThreads, EveryCancelOfEveryThreadIsCounted) {
   LoopThread thread;
-  const auto future = future_on(thread);
-  const auto task = thread.start([](Future<int> target) -> Coro<> {
-    try {
-      co_await target;
-    } catch (const CancelledError&) {
-    }
-    const std::uint64_t before = rota::current_task().cancelling();
-    EXPECT_GE(before, 1u);
-    for (bool again = true; again;) {
-      try {
-        co_await sleep(1us);
-        again = rota::current_task().cancelling() < 1000;
-      } catch (const CancelledError&) {
-      }
-    }
-  }, future);
-  settle(thread);
+  const auto future = future_on<int>(thread);
+  const auto task = thread.start(
+      [](Future<int> target) -> Coro<> {
+        try {
+          co_await target;
+        } catch (const CancelledError&) {
+        }
+        const std::uint64_t before = rota::current_task().cancelling();
+        EXPECT_GE(before, 1u);
+        for (bool again = true; again;) {
+          try {
+            co_await sleep(1us);
+            again = rota::current_task().cancelling() < 1000;
+          } catch (const CancelledError&) {
+          }
+        }
+      },
+      future);
+  thread.settle();
   std::vector<std::thread> cancellers;
   for (int i = 0; i < 4; ++i) {
     cancellers.emplace_back([&] {
@@ -280,280 +243,6 @@ TEST(TaskThreads, EveryCancelOfEveryThreadIsCounted) {
   EXPECT_EQ(task.cancelling(), 1000u);
   thread.join(task);
   EXPECT_FALSE(task.cancelled());
-}
-
-// --- awaiting what belongs to another loop -----------------------------------------------------
-
-/// Each case in both directions.
-class BetweenLoops : public testing::TestWithParam<bool> {
- protected:
-  LoopThread one_;
-  LoopThread two_;
-  LoopThread& owner_ = GetParam() ? one_ : two_;
-  LoopThread& waiter_ = GetParam() ? two_ : one_;
-};
-INSTANTIATE_TEST_SUITE_P(Direction, BetweenLoops, testing::Values(true, false));
-
-// TA06 "Awaiting a future of another loop": supported (D10).
-TEST_P(BetweenLoops, TA06AwaitOfATaskOfAnotherLoopGivesItsValue) {
-  const auto future = future_on(owner_);
-  const auto task = owner_.start(value_of, future);
-  const auto waiting = waiter_.start(value_of_task, task);
-  settle(waiter_);
-  settle(owner_);
-  EXPECT_FALSE(waiting.done());
-  owner_.call([&] { future.set_result(6); });
-  waiter_.join(waiting);
-  EXPECT_EQ(waiting.result(), 6);
-}
-
-TEST_P(BetweenLoops, TA06AwaitOfAFutureOfAnotherLoopGivesItsValue) {
-  const auto future = future_on(owner_);
-  const auto waiting = waiter_.start(value_of, future);
-  const auto at_home = owner_.start(value_of, future);
-  settle(waiter_);
-  owner_.call([&] { future.set_result(6); });
-  waiter_.join(waiting);
-  owner_.join(at_home);
-  EXPECT_EQ(waiting.result(), 6);
-  EXPECT_EQ(at_home.result(), 6);
-}
-
-TEST_P(BetweenLoops, TA06ItsExceptionArrivesToo) {
-  const auto future = future_on(owner_);
-  const auto task = owner_.start(value_of, future);
-  const auto waiting = waiter_.start(value_of_task, task);
-  settle(waiter_);
-  owner_.call([&] { future.set_exception(std::out_of_range("far away")); });
-  waiter_.join(waiting);
-  EXPECT_THROW((void)waiting.result(), std::out_of_range);
-}
-
-TEST_P(BetweenLoops, TA06AwaitOfADoneTaskOfAnotherLoopDoesNotWait) {
-  const auto task = owner_.start([]() -> Coro<int> { co_return 7; });
-  owner_.join(task);
-  const Blocked blocked(owner_);  // so nobody there could answer
-  const auto waiting = waiter_.start(value_of_task, task);
-  waiter_.join(waiting);
-  EXPECT_EQ(waiting.result(), 7);
-}
-
-TEST_P(BetweenLoops, ATaskThatEndsWhileTheLinkIsOnItsWayIsNotMissed) {
-  const auto future = future_on(owner_);
-  const auto task = owner_.start(value_of, future);
-  settle(owner_);
-  Blocked blocked(owner_);
-  owner_.handle().call_soon_threadsafe([&] { future.set_result(8); });  // before the link message
-  const auto waiting = waiter_.start(value_of_task, task);
-  settle(waiter_);
-  blocked.release();
-  waiter_.join(waiting);
-  EXPECT_EQ(waiting.result(), 8);
-}
-
-TEST_P(BetweenLoops, AChainThatCrossesTwiceEnds) {
-  const auto future = future_on(owner_);
-  const auto first = waiter_.start(value_of, future);
-  const auto second = owner_.start(value_of_task, first);
-  const auto third = waiter_.start(value_of_task, second);
-  settle(waiter_);
-  settle(owner_);
-  owner_.call([&] { future.set_result(9); });
-  waiter_.join(third);
-  EXPECT_EQ(third.result(), 9);
-}
-
-TEST_P(BetweenLoops, CancelOfTheWaiterIsPassedOnToTheTaskAndWaitsForItsEnd) {
-  const auto task = owner_.start(sleep_and_give, 1);
-  const auto waiting = waiter_.start(value_of_task, task);
-  settle(waiter_);
-  settle(owner_);
-  EXPECT_TRUE(waiting.cancel("from afar"));
-  waiter_.join(waiting);
-  EXPECT_TRUE(waiting.cancelled());
-  EXPECT_TRUE(task.done());  // not before: the waiter stays linked until then
-  EXPECT_TRUE(task.cancelled());
-  EXPECT_EQ(message_of(task), "from afar");
-  EXPECT_EQ(message_of(waiting), "from afar");
-}
-
-TEST_P(BetweenLoops, CancelOfTheWaiterByItsOwnLoopIsPassedOnToo) {
-  const auto task = owner_.start(sleep_and_give, 1);
-  const auto waiting = waiter_.start(value_of_task, task);
-  settle(waiter_);
-  waiter_.call([&] { EXPECT_TRUE(waiting.cancel("at home")); });
-  waiter_.join(waiting);
-  EXPECT_TRUE(waiting.cancelled());
-  EXPECT_TRUE(task.cancelled());
-  EXPECT_EQ(message_of(waiting), "at home");
-}
-
-TEST_P(BetweenLoops, CancelOfTheWaiterCancelsTheFuture) {
-  const auto future = future_on(owner_);
-  const auto waiting = waiter_.start(value_of, future);
-  settle(waiter_);
-  settle(owner_);
-  EXPECT_TRUE(waiting.cancel());
-  waiter_.join(waiting);
-  EXPECT_TRUE(waiting.cancelled());
-  EXPECT_TRUE(future.cancelled());
-}
-
-TEST_P(BetweenLoops, ATaskThatRefusesGivesItsValueToTheCancelledWaiter) {
-  const auto task = owner_.start([]() -> Coro<int> {
-    try {
-      co_await sleep(1h);
-    } catch (const CancelledError&) {
-    }
-    co_return 10;
-  });
-  const auto waiting = waiter_.start(value_of_task, task);
-  settle(waiter_);
-  settle(owner_);
-  EXPECT_TRUE(waiting.cancel());
-  waiter_.join(waiting);
-  EXPECT_EQ(waiting.result(), 10);
-}
-
-TEST_P(BetweenLoops, CancelWhileTheLinkIsOnItsWay) {
-  const auto task = owner_.start(sleep_and_give, 1);
-  settle(owner_);
-  Blocked blocked(owner_);
-  const auto waiting = waiter_.start(value_of_task, task);
-  settle(waiter_);
-  EXPECT_TRUE(waiting.cancel());
-  settle(waiter_);
-  EXPECT_FALSE(waiting.done());
-  blocked.release();
-  waiter_.join(waiting);
-  EXPECT_TRUE(waiting.cancelled());
-  EXPECT_TRUE(task.cancelled());
-}
-
-TEST_P(BetweenLoops, CancelOfTheAwaitedTaskReachesTheWaiter) {
-  const auto task = owner_.start(sleep_and_give, 1);
-  const auto waiting = waiter_.start(value_of_task, task);
-  settle(waiter_);
-  EXPECT_TRUE(task.cancel("the awaited one"));
-  waiter_.join(waiting);
-  EXPECT_TRUE(waiting.cancelled());
-  EXPECT_EQ(waiting.cancelling(), 0u);
-  EXPECT_EQ(message_of(waiting), "the awaited one");
-}
-
-// --- loops that close --------------------------------------------------------------------------
-
-TEST_P(BetweenLoops, ALoopThatClosesAnswersTheWaitersOfItsPendingFutureWithARuntimeError) {
-  const auto future = future_on(owner_);
-  const auto waiting = waiter_.start(value_of, future);
-  settle(waiter_);
-  settle(owner_);
-  owner_.close();
-  waiter_.join(waiting);
-  EXPECT_FALSE(waiting.cancelled());
-  EXPECT_THROW((void)waiting.result(), RuntimeError);
-}
-
-TEST_P(BetweenLoops, ALoopThatClosesAnswersTheWaitersOfItsPendingTaskWithCancelledError) {
-  const auto task = owner_.start(sleep_and_give, 1);
-  const auto waiting = waiter_.start(value_of_task, task);
-  settle(waiter_);
-  settle(owner_);
-  owner_.close();
-  waiter_.join(waiting);
-  EXPECT_TRUE(task.cancelled());
-  EXPECT_TRUE(waiting.cancelled());
-}
-
-TEST_P(BetweenLoops, ALoopThatClosesAnswersALinkThatWasOnItsWay) {
-  const auto future = future_on(owner_);
-  const auto task = owner_.start(sleep_and_give, 1);
-  settle(owner_);
-  Blocked blocked(owner_);
-  owner_.handle().call_soon_threadsafe([this] { owner_.loop().stop(); });
-  const auto on_future = waiter_.start(value_of, future);
-  const auto on_task = waiter_.start(value_of_task, task);
-  settle(waiter_);
-  blocked.release();
-  owner_.close();
-  waiter_.join(on_future);
-  waiter_.join(on_task);
-  EXPECT_THROW((void)on_future.result(), RuntimeError);
-  EXPECT_TRUE(on_task.cancelled());
-}
-
-TEST_P(BetweenLoops, AwaitOfWhatBelongsToAClosedLoop) {
-  const auto future = future_on(owner_);
-  const auto set = future_on(owner_);
-  owner_.call([&] { set.set_result(3); });
-  const auto task = owner_.start(sleep_and_give, 1);
-  settle(owner_);
-  owner_.close();
-  const auto on_future = waiter_.start(value_of, future);
-  const auto on_set = waiter_.start(value_of, set);
-  const auto on_task = waiter_.start(value_of_task, task);
-  waiter_.join(on_future);
-  waiter_.join(on_set);
-  waiter_.join(on_task);
-  EXPECT_THROW((void)on_future.result(), RuntimeError);
-  EXPECT_EQ(on_set.result(), 3);
-  EXPECT_TRUE(on_task.cancelled());
-  EXPECT_FALSE(task.cancel());
-}
-
-TEST_P(BetweenLoops, CancelOfAWaiterWhoseAwaitedLoopClosesAtTheSameTime) {
-  const auto task = owner_.start(sleep_and_give, 1);
-  const auto waiting = waiter_.start(value_of_task, task);
-  settle(waiter_);
-  settle(owner_);
-  std::thread canceller([&] { waiting.cancel(); });
-  owner_.close();
-  waiter_.join(waiting);
-  canceller.join();
-  EXPECT_TRUE(waiting.cancelled());
-}
-
-TEST_P(BetweenLoops, AWaiterWhoseOwnLoopClosesLetsGoOfTheFuture) {
-  const auto future = future_on(owner_);
-  const auto waiting = waiter_.start(value_of, future);
-  settle(waiter_);
-  settle(owner_);
-  waiter_.close();
-  EXPECT_TRUE(waiting.done());
-  EXPECT_TRUE(waiting.cancelled());
-  owner_.call([&] {
-    if (!future.done()) future.set_result(1);  // must not touch what is gone
-  });
-  settle(owner_);
-}
-
-TEST_P(BetweenLoops, AWaiterWhoseOwnLoopClosesLetsGoOfTheTask) {
-  const auto future = future_on(owner_);
-  const auto task = owner_.start(value_of, future);
-  const auto waiting = waiter_.start(value_of_task, task);
-  settle(waiter_);
-  settle(owner_);
-  waiter_.close();
-  EXPECT_TRUE(waiting.cancelled());
-  owner_.call([&] {
-    if (!future.done()) future.set_result(1);
-  });
-  owner_.join(task);
-}
-
-TEST_P(BetweenLoops, AWaiterThatIsHeldAbroadDoesNotKeepTheOtherTasksOfItsClosingLoopFromEnding) {
-  const auto future = future_on(owner_);
-  const auto older = waiter_.start(sleep_and_give, 1);
-  const auto waiting = waiter_.start(value_of, future);
-  const auto newer = waiter_.start(sleep_and_give, 2);
-  settle(waiter_);
-  settle(owner_);
-  waiter_.close();
-  EXPECT_TRUE(newer.cancelled());
-  EXPECT_TRUE(older.cancelled());
-  owner_.call([&] {
-    if (!future.done()) future.set_result(1);
-  });
 }
 
 // --- references --------------------------------------------------------------------------------
@@ -572,9 +261,10 @@ struct OnThread {
 TEST(TaskThreads, TA40TheLastHandleMayBeDroppedOnAnyThread) {
   LoopThread thread;
   std::thread::id destroyed_on;
-  auto task = thread.start([](std::thread::id* id) -> Coro<OnThread> { co_return OnThread(*id); }, &destroyed_on);
+  auto task = thread.start([](std::thread::id* id) -> Coro<OnThread> { co_return OnThread(*id); },
+                           &destroyed_on);
   thread.join(task);
-  settle(thread);
+  thread.settle();
   EXPECT_EQ(destroyed_on, std::thread::id());
   task = {};
   EXPECT_EQ(destroyed_on, std::this_thread::get_id());
@@ -622,9 +312,9 @@ TEST(TaskThreads, TA28AnUnretrievedExceptionIsReportedOnTheLoopsThread) {
     co_return 1;
   });
   thread.join(task);
-  settle(thread);
+  thread.settle();
   task = {};
-  settle(thread);
+  thread.settle();
   EXPECT_THAT(report, HasSubstr("never retrieved"));
   EXPECT_EQ(reported_on, thread.call([] { return std::this_thread::get_id(); }));
 }
@@ -647,15 +337,16 @@ TEST(TaskThreads, CreateTaskOnARunningLoopFromAnotherThreadIsARuntimeError) {
   LoopThread thread;
   bool destroyed = false;
   auto guard = std::shared_ptr<void>(nullptr, [&](void*) { destroyed = true; });
-  settle(thread);
-  EXPECT_THROW(thread.loop().create_task([](std::shared_ptr<void>) -> Coro<> { co_return; }(std::move(guard))),
+  thread.settle();
+  EXPECT_THROW(thread.loop().create_task(
+                   [](std::shared_ptr<void>) -> Coro<> { co_return; }(std::move(guard))),
                RuntimeError);
   EXPECT_TRUE(destroyed);
 }
 
 TEST(TaskThreads, AFutureOfALoopCannotBeSetFromAPlainThread) {
   LoopThread thread;
-  const auto future = future_on(thread);
+  const auto future = future_on<int>(thread);
   EXPECT_THROW(future.set_result(1), RuntimeError);
   EXPECT_THROW(future.cancel(), RuntimeError);
   EXPECT_FALSE(future.done());

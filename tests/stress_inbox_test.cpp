@@ -137,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(Producers, StressWake, testing::Values(1, 2));
 TEST_P(StressWake, NoMessageIsLeftBehindASleeperAndASleepCostsAtMostOneDoorbell) {
   const std::size_t producers = GetParam();
   DoorbellOnly kernel;
-  LoopCore* const core = make_loop_core(kernel);
+  LoopCore* const core = make_loop_core(kernel, nullptr);
   const std::size_t each = rounds(30000);
   std::size_t sleeps = 0;
   std::minstd_rand random(1);

@@ -21,16 +21,30 @@ class FutureBase : public Completable {
   void require_pending() const;  ///< Errors: InvalidStateError.
   /// The loop of the first use is the owner. Errors: RuntimeError on another loop.
   void use(const char* operation) {
-    if (core() != running_core() || core() == nullptr) [[unlikely]] bind(operation);
+    if (core() != running_core() || core() == nullptr) [[unlikely]] bind(operation, false);
   }
   /// Any. An await binds it too, but may come from anywhere once it is bound.
   void bind_if_unbound() {
-    if (core() == nullptr) [[unlikely]] bind("await");
+    if (core() == nullptr) [[unlikely]] bind("await", true);
   }
   /// Owner. False: done already. Takes over `message` (may be null). Types built on futures (gather) pass it on instead.
   virtual bool cancel_requested(std::string* message) noexcept;
 
  protected:
+  /// Between two runs of its loop a future is set from outside: its waiters are made ready as if from inside.
+  class Entered {
+   public:
+    explicit Entered(const FutureBase& future) noexcept;
+    Entered(const Entered&) = delete;
+    Entered& operator=(const Entered&) = delete;
+    ~Entered() {
+      if (entered_) running_loop = nullptr;
+    }
+
+   private:
+    const bool entered_;
+  };
+
   explicit FutureBase(const Operations& operations) noexcept : Completable(operations, 1) {}
   virtual ~FutureBase();
   virtual ResultBase& result_base() noexcept = 0;
@@ -41,7 +55,7 @@ class FutureBase : public Completable {
   }
 
  private:
-  void bind(const char* operation);
+  void bind(const char* operation, bool awaited);
 };
 
 template <typename T>
@@ -53,12 +67,14 @@ class FutureState : public FutureBase, public Result<T> {
   void set_result(Args&&... args) {
     this->use("Future.set_result");
     this->require_pending();
+    const FutureBase::Entered entered(*this);
     this->emplace(std::forward<Args>(args)...);
     this->finish(Outcome::value, 0);
   }
   void set_exception(std::exception_ptr exception) {
     this->use("Future.set_exception");
     this->require_pending();
+    const FutureBase::Entered entered(*this);
     const bool cancelled = is_cancelled_error(exception);
     ResultBase::exception = std::move(exception);
     this->finish(cancelled ? Outcome::cancelled : Outcome::exception, 0);

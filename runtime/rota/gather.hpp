@@ -1,6 +1,9 @@
 /// gather.hpp: gather, which runs several awaitables at once and gives all their results.
 #pragma once
 
+#include <rota/detail/completion_watch.hpp>
+#include <rota/detail/held.hpp>
+
 #include <cstddef>
 #include <exception>
 #include <expected>
@@ -13,9 +16,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include <rota/detail/completion_watch.hpp>
-#include <rota/detail/held.hpp>
 
 namespace rota {
 
@@ -104,7 +104,8 @@ std::exception_ptr error_of_child(const GatherChild& child);
 struct Outcomes {
   static constexpr bool errors_are_results = true;
   template <typename A>
-  using Kept = std::conditional_t<std::is_void_v<ValueOf<A>>, void, typename Stored<ValueOf<A>>::type>;
+  using Kept =
+      std::conditional_t<std::is_void_v<ValueOf<A>>, void, typename Stored<ValueOf<A>>::type>;
   template <typename A>
   using Element = std::expected<Kept<A>, std::exception_ptr>;
 
@@ -125,7 +126,8 @@ struct Outcomes {
 template <typename R>
 class GatherState : public FutureState<R>, protected GatherCore {
  protected:
-  explicit GatherState(bool errors_are_results) : GatherCore(static_cast<Completable&>(*this), errors_are_results) {
+  explicit GatherState(bool errors_are_results)
+      : GatherCore(static_cast<Completable&>(*this), errors_are_results) {
     this->use("gather");
   }
   ~GatherState() override = default;
@@ -141,6 +143,7 @@ class GatherState : public FutureState<R>, protected GatherCore {
   virtual R collect() = 0;
 
   bool cancel_requested(std::string* message) noexcept override {
+    const FutureBase::Entered entered(*this);
     const std::unique_ptr<std::string> text(message);
     return !this->done() && cancel_children(text.get());
   }
@@ -167,7 +170,8 @@ template <typename Form, typename... As>
 class TupleGather final : public GatherState<TupleResult<Form, As...>> {
  public:
   template <typename... Given>
-  explicit TupleGather(Given&&... given) : GatherState<TupleResult<Form, As...>>(Form::errors_are_results) {
+  explicit TupleGather(Given&&... given)
+      : GatherState<TupleResult<Form, As...>>(Form::errors_are_results) {
     [[maybe_unused]] std::size_t index = 0;
     (this->hold(children_[index++], Held<As>(std::forward<Given>(given))), ...);
     this->start(children_, sizeof...(As));
@@ -189,11 +193,13 @@ using VectorResult = std::vector<typename Form::template Element<A>>;
 template <typename Form, typename A>
 class VectorGather final : public GatherState<VectorResult<Form, A>> {
  public:
-  /// `range`: as many elements as `count`. An rvalue container is emptied, anything else is only looked at.
+  /// `range`: as many elements as `count`. An rvalue container is emptied, anything else is only
+  /// looked at.
   template <typename Range>
   VectorGather(Range&& range, std::size_t count)
       : GatherState<VectorResult<Form, A>>(Form::errors_are_results),
-        children_(std::make_unique<GatherChild[]>(count)), count_(count) {
+        children_(std::make_unique<GatherChild[]>(count)),
+        count_(count) {
     constexpr bool emptied = !std::is_lvalue_reference_v<Range> && !std::ranges::view<Range>;
     std::size_t index = 0;
     for (auto&& element : range) {
@@ -226,7 +232,8 @@ concept AwaitableRange = std::ranges::input_range<R> && !Awaitable<R> &&
 
 }  // namespace detail
 
-/// The result of gather(): a future. Copies mean the same one. Awaiting an rvalue moves the results out.
+/// The result of gather(): a future. Copies mean the same one. Awaiting an rvalue moves the results
+/// out.
 template <typename T>
 class Gather : public detail::GivenFuture<T> {
  public:
@@ -239,7 +246,8 @@ template <typename Form, typename... As>
 auto gather_tuple(As&&... awaitables) {
   using State = TupleGather<Form, std::remove_cvref_t<As>...>;
   require_running_loop();
-  return Gather<TupleResult<Form, std::remove_cvref_t<As>...>>(new State(std::forward<As>(awaitables)...));
+  return Gather<TupleResult<Form, std::remove_cvref_t<As>...>>(
+      new State(std::forward<As>(awaitables)...));
 }
 
 template <typename Form, typename Range>
@@ -248,7 +256,8 @@ auto gather_range(Range&& range) {
   require_running_loop();
   if constexpr (std::ranges::sized_range<Range>) {
     const auto count = static_cast<std::size_t>(std::ranges::size(range));
-    return Gather<VectorResult<Form, A>>(new VectorGather<Form, A>(std::forward<Range>(range), count));
+    return Gather<VectorResult<Form, A>>(
+        new VectorGather<Form, A>(std::forward<Range>(range), count));
   } else {
     std::vector<A> awaitables;
     for (auto&& element : range) awaitables.push_back(std::forward<decltype(element)>(element));
@@ -258,14 +267,15 @@ auto gather_range(Range&& range) {
 
 }  // namespace detail
 
-/// Runs all `awaitables` at once and gives a std::tuple of their results, in the order of the arguments; std::monostate
-/// stands for void. Coros start as tasks at the call; Tasks and Futures may belong to other loops.
-/// The first error is thrown to whoever awaits, at once; the others go on, and their errors count as looked at.
-/// A task or future that somebody else holds too keeps its result: gather copies it. Otherwise results are moved.
+/// Runs all `awaitables` at once and gives a std::tuple of their results, in the order of the
+/// arguments; std::monostate stands for void. Coros start as tasks at the call; Tasks and Futures
+/// may belong to other loops. The first error is thrown to whoever awaits, at once; the others go
+/// on, and their errors count as looked at. A task or future that somebody else holds too keeps its
+/// result: gather copies it. Otherwise results are moved.
 ///
-/// Cancelling the gather, or a task that awaits it, cancels all that are not done. It then ends with CancelledError: when
-/// the first child ends so, or (with return_exceptions) when all have ended.
-/// Errors:   of the children; CancelledError; RuntimeError "no running event loop".
+/// Cancelling the gather, or a task that awaits it, cancels all that are not done. It then ends
+/// with CancelledError: when the first child ends so, or (with return_exceptions) when all have
+/// ended. Errors:   of the children; CancelledError; RuntimeError "no running event loop".
 /// Suspends: the call never; the await while a child is not done.
 /// As:       asyncio.gather. (Children of several loops are allowed.)
 template <Awaitable... As>
@@ -278,7 +288,8 @@ template <Awaitable... As>
 auto gather(ReturnExceptions, As&&... awaitables) {
   return detail::gather_tuple<detail::Outcomes>(std::forward<As>(awaitables)...);
 }
-/// The same for a range of awaitables of one type; gives a std::vector. An rvalue container is emptied.
+/// The same for a range of awaitables of one type; gives a std::vector. An rvalue container is
+/// emptied.
 template <detail::AwaitableRange Range>
 auto gather(Range&& awaitables) {
   return detail::gather_range<detail::Values>(std::forward<Range>(awaitables));

@@ -11,9 +11,9 @@
 #include <memory>
 #include <source_location>
 #include <string>
-#include <thread>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <rota/clock.hpp>
 #include <rota/concepts.hpp>
@@ -97,8 +97,7 @@ class LoopHandle {
     requires std::invocable<std::decay_t<Function>, std::decay_t<Args>...>
   Handle call_soon_threadsafe(Function&& function, Args&&... args) const {
     auto call = detail::bind_call(std::forward<Function>(function), std::forward<Args>(args)...);
-    return post(*detail::CallbackOf<decltype(call)>::create(
-        std::move(call), detail::copy_cell(detail::current_context_slot()), 2));
+    return post(*detail::CallbackOf<decltype(call)>::create(std::move(call), 2));
   }
 
   std::uint64_t id() const noexcept { return core_->id(); }  ///< Of the loop; never used twice.
@@ -219,7 +218,8 @@ class EventLoop final : public detail::LoopState {
   void default_exception_handler(const ExceptionContext& context) noexcept;
   void set_debug(bool debug) noexcept { debug_ = debug; }
   bool get_debug() const noexcept { return debug_; }
-  void set_hooks(LoopHooks hooks) { hooks_ = std::make_unique<LoopHooks>(std::move(hooks)); }
+  /// May be called by a hook too: the others of that step are still the old ones.
+  void set_hooks(LoopHooks hooks) { hooks_ = std::make_shared<const LoopHooks>(std::move(hooks)); }
   /// Writes tasks with their await sites and operations in flight to `fd`. Thread: owner, or any in an emergency.
   void dump(int fd) noexcept;
 
@@ -236,6 +236,11 @@ class EventLoop final : public detail::LoopState {
   void add_service(std::unique_ptr<detail::LoopService> service);
   template <typename Service>
   Service* find_service() noexcept;
+  /// The loops of its runtime; a loop made by hand is alone. Set before the loop runs.
+  void set_siblings(std::shared_ptr<const std::vector<LoopHandle>> loops) noexcept { siblings_ = std::move(loops); }
+  std::vector<LoopHandle> siblings() {
+    return siblings_ != nullptr ? *siblings_ : std::vector<LoopHandle>{handle()};
+  }
   void require_open() const;  ///< Errors: RuntimeError "Event loop is closed".
   /// Work outside of the loop that will come back by the inbox: while there is any, a clock that jumps does not.
   void add_hold() noexcept { ++holds_; }
@@ -246,8 +251,7 @@ class EventLoop final : public detail::LoopState {
   detail::Callback& make_callback(Function&& function, Args&&... args) {
     require_open();
     auto call = detail::bind_call(std::forward<Function>(function), std::forward<Args>(args)...);
-    return *detail::CallbackOf<decltype(call)>::create(
-        std::move(call), detail::copy_cell(detail::current_context_slot()), 2);
+    return *detail::CallbackOf<decltype(call)>::create(std::move(call), 2);
   }
   TimerHandle arm(std::int64_t when, detail::Callback& callback);
 
@@ -263,6 +267,7 @@ class EventLoop final : public detail::LoopState {
   void fire_timers() noexcept;
   void run_ready(std::size_t count) noexcept;
   void run_deferred() noexcept;
+  void bring_home() noexcept;
   void settle_operations() noexcept;
   void abandon_tasks() noexcept;
   void drop_queued() noexcept;
@@ -272,8 +277,9 @@ class EventLoop final : public detail::LoopState {
   std::unique_ptr<detail::Ring> ring_;
   std::unique_ptr<Doorbell> doorbell_;
   std::unique_ptr<detail::LoopService> services_;
-  std::unique_ptr<LoopHooks> hooks_;
+  std::shared_ptr<const LoopHooks> hooks_;
   ExceptionHandler exception_handler_;
+  std::shared_ptr<const std::vector<LoopHandle>> siblings_;
   const std::function<bool()>* until_ = nullptr;  ///< Of run_until().
   std::chrono::nanoseconds spin_;
   std::size_t holds_ = 0;
@@ -281,8 +287,7 @@ class EventLoop final : public detail::LoopState {
   bool stopping_ = false;
   bool closed_ = false;
   bool debug_ = false;
-  bool enabled_ = false;  ///< The ring belongs to owner_, the thread that ran the loop first.
-  std::thread::id owner_;
+  bool enabled_ = false;  ///< The ring belongs to the thread that ran the loop first.
 };
 
 /// The loop that runs on this thread. Errors: RuntimeError "no running event loop". As: asyncio.get_running_loop.

@@ -45,8 +45,12 @@ class ThreadRelay final : public Waiter {
       : Waiter(&ThreadRelay::notified), task_(std::move(task)), shared_(std::move(shared)) {}
 
  private:
-  static void notified(Waiter& waiter, bool) noexcept {
+  static void notified(Waiter& waiter, bool abandoned) noexcept {
     const std::unique_ptr<ThreadRelay> self(static_cast<ThreadRelay*>(&waiter));
+    if (abandoned) {  // leaked with its loop
+      self->shared_->finish_cancelled();
+      return;
+    }
     const std::lock_guard lock(self->shared_->mutex);
     Result<T>& result = self->shared_->result;
     try {
@@ -81,13 +85,13 @@ class StartTask {
   }
 
   void operator()() {
-    const auto shared = std::exchange(shared_, nullptr);
     Task<T> task = create_task(std::move(coro_));
+    auto* const relay = new ThreadRelay<T>(task, shared_);  // until here an exception leaves a CancelledError behind
+    task.base()->waiters().push(*relay);
+    const auto shared = std::exchange(shared_, nullptr);
     const std::lock_guard lock(shared->mutex);
-    shared->task = task;
     if (shared->cancel_requested) task.cancel();
-    detail::TaskBase& base = *task.base();
-    base.waiters().push(*new ThreadRelay<T>(std::move(task), shared));
+    shared->task = std::move(task);
   }
 
  private:

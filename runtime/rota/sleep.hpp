@@ -17,13 +17,9 @@ namespace detail {
 class SleepAwaiter : public Waiting, public TimerNode {
  public:
   explicit SleepAwaiter(Duration delay) noexcept
-      : Waiting(&SleepAwaiter::cancel), TimerNode(&SleepAwaiter::due) {
-    when = delay.count();
-  }
+      : Waiting(&SleepAwaiter::cancel), TimerNode(&SleepAwaiter::due), delay_(delay) {}
   SleepAwaiter(SleepAwaiter&& other) noexcept
-      : Waiting(std::move(other)), TimerNode(&SleepAwaiter::due) {
-    when = other.when;
-  }
+      : Waiting(&SleepAwaiter::cancel), TimerNode(&SleepAwaiter::due), delay_(other.delay_) {}
   ~SleepAwaiter() {
     if (armed()) [[unlikely]] running_loop->timers.disarm(*this);
   }
@@ -32,14 +28,14 @@ class SleepAwaiter : public Waiting, public TimerNode {
   template <typename Promise>
   void await_suspend(std::coroutine_handle<Promise> handle) {
     task_ = handle.promise().task;
-    if (when <= 0) {
+    if (delay_ <= Duration::zero() || task_->cancel_due()) {
       task_->requeue(handle);  // exactly one step
       return;
     }
-    if (!task_->begin_wait(*this, handle)) return;
     LoopState& loop = *running_loop;
-    when = deadline_after(loop.now(), Duration(when));
-    loop.timers.arm(*this);
+    when = deadline_after(loop.now(), delay_);
+    loop.timers.arm(*this);  // throws before the wait has begun, or not at all
+    task_->begin_wait_even_if_cancelled(*this, handle);
   }
   void await_resume() { task_->throw_if_cancelled(); }
 
@@ -50,6 +46,7 @@ class SleepAwaiter : public Waiting, public TimerNode {
     task.make_ready();
   }
 
+  Duration delay_;
   TaskBase* task_ = nullptr;
 };
 

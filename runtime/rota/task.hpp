@@ -38,6 +38,8 @@ class TaskState final : public TaskBase, public Result<T> {
   /// Takes over `coro`'s frame. References: 2, the handle's and the runtime's.
   static TaskState* create(LoopState& loop, Coro<T> coro, const TaskOptions& options,
                            std::source_location created_at) {
+    std::unique_ptr<std::string> name;
+    if (!options.name.empty()) name = std::make_unique<std::string>(options.name);
     ContextCell* context = options.context != nullptr ? rota::detail::retain(options.context->cell())
                                                       : copy_cell(current_context_slot());
     auto handle = std::exchange(coro.handle_, nullptr);
@@ -49,7 +51,7 @@ class TaskState final : public TaskBase, public Result<T> {
     promise.continuation = std::noop_coroutine();
     promise.task = state;
     promise.result = static_cast<Result<T>*>(state);
-    if (!options.name.empty()) state->set_name(std::string(options.name));
+    if (name != nullptr) state->adopt_name(name.release());
     state->start(loop, created_at);
     return state;
   }

@@ -1,8 +1,12 @@
 /// task_group.hpp: TaskGroup, tasks that end before their scope does.
 ///
-/// The first child that fails cancels the others and the body; the scope waits for all, and throws what failed as one
-/// ExceptionGroup. A child reports through the ready queue (detail/completion_watch.hpp), in asyncio's order.
+/// The first child that fails cancels the others and the body; the scope waits for all, and throws
+/// what failed as one ExceptionGroup. A child reports through the ready queue
+/// (detail/completion_watch.hpp), in asyncio's order.
 #pragma once
+
+#include <rota/detail/completion_watch.hpp>
+#include <rota/task.hpp>
 
 #include <cstdint>
 #include <exception>
@@ -12,22 +16,23 @@
 #include <utility>
 #include <vector>
 
-#include <rota/detail/completion_watch.hpp>
-#include <rota/task.hpp>
-
 namespace rota {
 
 class TaskGroup;
 
 namespace detail {
 
-/// One child that has not reported yet. On the heap: a group that is destroyed without being left leaves it behind.
+/// One child that has not reported yet. On the heap: a group that is destroyed without being left
+/// leaves it behind.
 struct GroupChild final : CompletionWatch {
-  explicit GroupChild(TaskGroup& owner) noexcept : CompletionWatch(&GroupChild::reported), group(&owner) {}
+  explicit GroupChild(TaskGroup& owner) noexcept
+      : CompletionWatch(&GroupChild::reported), group(&owner) {}
   static void reported(Runnable& node, bool dropped) noexcept;
 
   static void* operator new(std::size_t bytes) { return allocate_frame(bytes); }
-  static void operator delete(void* memory, std::size_t bytes) noexcept { release_frame(memory, bytes); }
+  static void operator delete(void* memory, std::size_t bytes) noexcept {
+    release_frame(memory, bytes);
+  }
 
   TaskGroup* group;  ///< Null: it is gone.
   GroupChild* next = nullptr;
@@ -55,8 +60,8 @@ class GroupWait final : public Waiting {
 
 }  // namespace detail
 
-/// asyncio.TaskGroup, the scope. Entered by with(); movable until then. Task-affine: entered and left by one task; other
-/// tasks of that loop may call create_task() and cancel().
+/// asyncio.TaskGroup, the scope. Entered by with(); movable until then. Task-affine: entered and
+/// left by one task; other tasks of that loop may call create_task() and cancel().
 class TaskGroup {
  public:
   TaskGroup() noexcept = default;
@@ -64,9 +69,10 @@ class TaskGroup {
   TaskGroup& operator=(TaskGroup&&) = delete;
   ~TaskGroup();
 
-  /// Makes a task of this loop that belongs to the group. Everything that takes a Coro takes any awaitable.
-  /// Errors: RuntimeError when the group is not entered, shutting down or finished, and on another loop: then the coroutine
-  /// is destroyed without having run. Suspends: never. As: TaskGroup.create_task.
+  /// Makes a task of this loop that belongs to the group. Everything that takes a Coro takes any
+  /// awaitable. Errors: RuntimeError when the group is not entered, shutting down or finished, and
+  /// on another loop: then the coroutine is destroyed without having run. Suspends: never. As:
+  /// TaskGroup.create_task.
   template <typename T>
   Task<T> create_task(Coro<T> coro, TaskOptions options = {},
                       std::source_location site = std::source_location::current()) {
@@ -81,22 +87,25 @@ class TaskGroup {
                    std::source_location site = std::source_location::current()) {
     return create_task(detail::as_coro(std::move(awaitable)), options, site);
   }
-  /// The same for a callable and its arguments, which the task keeps: safe for lambdas that capture.
+  /// The same for a callable and its arguments, which the task keeps: safe for lambdas that
+  /// capture.
   template <typename Function, typename... Args>
     requires std::invocable<Function, Args...> && Awaitable<std::invoke_result_t<Function, Args...>>
   auto create_task(Function function, Args... args) {
     return create_task(detail::invoke_coro(std::move(function), std::move(args)...));
   }
 
-  /// Cancels the children and the body: the scope ends without CancelledError. Before entry: on entry. Afterwards: nothing.
-  /// Thread: owner loop. Errors: RuntimeError on another loop. As: TaskGroup.cancel (3.15).
+  /// Cancels the children and the body: the scope ends without CancelledError. Before entry: on
+  /// entry. Afterwards: nothing. Thread: owner loop. Errors: RuntimeError on another loop. As:
+  /// TaskGroup.cancel (3.15).
   void cancel();
 
   /// What with() calls. Errors: RuntimeError when entered before; outside a task.
   void aenter();
   /// Waits for the children. Gives true: what is left of `exception` is swallowed.
-  /// Errors: ExceptionGroup of what the children and the body threw, CancelledErrors apart; CancelledError when the task
-  /// was cancelled by somebody else; KeyboardInterrupt of a child or the body, bare.
+  /// Errors: ExceptionGroup of what the children and the body threw, CancelledErrors apart;
+  /// CancelledError when the task was cancelled by somebody else; KeyboardInterrupt of a child or
+  /// the body, bare.
   Coro<bool> aexit(std::exception_ptr exception);
 
  private:
@@ -111,11 +120,12 @@ class TaskGroup {
   void remove(detail::GroupChild& child) noexcept;
   void abort() noexcept;
   void cancel_parent() noexcept;
-  bool leave(std::exception_ptr exception, std::exception_ptr cancellation, const std::exception_ptr& pending);
+  bool leave(std::exception_ptr exception, std::exception_ptr cancellation,
+             const std::exception_ptr& pending);
 
   State state_ = State::created;
-  bool aborting_ = false;          ///< The children were cancelled; before entry: they will be.
-  bool parent_cancelled_ = false;  ///< By the group; taken back when it is left.
+  bool aborting_ = false;           ///< The children were cancelled; before entry: they will be.
+  bool parent_cancelled_ = false;   ///< By the group; taken back when it is left.
   std::uint64_t parent_epoch_ = 0;  ///< Of that cancel.
   detail::TaskBase* parent_ = nullptr;
   detail::TaskBase* waiting_ = nullptr;  ///< The parent, while it waits for the children.

@@ -1,6 +1,11 @@
 /// wait.hpp: wait_for, a time limit on one awaitable; shield, which keeps a cancellation from it.
 #pragma once
 
+#include <rota/detail/completion_watch.hpp>
+#include <rota/detail/held.hpp>
+#include <rota/error.hpp>
+#include <rota/timeout.hpp>
+
 #include <chrono>
 #include <exception>
 #include <optional>
@@ -8,21 +13,20 @@
 #include <type_traits>
 #include <utility>
 
-#include <rota/detail/completion_watch.hpp>
-#include <rota/detail/held.hpp>
-#include <rota/error.hpp>
-#include <rota/timeout.hpp>
-
 namespace rota {
 
 namespace detail {
 
-/// A future that follows a task or future (the inner one) without being its awaiter: cancelling it leaves the inner alone.
+/// A future that follows a task or future (the inner one) without being its awaiter: cancelling it
+/// leaves the inner alone.
 template <typename R>
 class FollowingFuture : public FutureState<R> {
  protected:
-  /// Takes over one reference to `inner`. start() comes last in the constructor of the derived class.
-  explicit FollowingFuture(Completable& inner) noexcept : watch_(*this, inner) { this->use("shield"); }
+  /// Takes over one reference to `inner`. start() comes last in the constructor of the derived
+  /// class.
+  explicit FollowingFuture(Completable& inner) noexcept : watch_(*this, inner) {
+    this->use("shield");
+  }
   ~FollowingFuture() override = default;
 
   void start() noexcept {
@@ -57,8 +61,10 @@ class FollowingFuture : public FutureState<R> {
   virtual void settle() noexcept = 0;  ///< The inner is done, or abandoned.
 
   bool cancel_requested(std::string* message) noexcept override {
+    const FutureBase::Entered entered(*this);
     if (!FutureBase::cancel_requested(message)) return false;
-    if (watch_.started() && watch_.stop(*this)) this->release();  // the watch's: the caller has one of its own
+    if (watch_.started() && watch_.stop(*this))
+      this->release();  // the watch's: the caller has one of its own
     return true;
   }
 
@@ -68,7 +74,8 @@ class FollowingFuture : public FutureState<R> {
 template <typename A>
 class ShieldState final : public FollowingFuture<ValueOf<A>> {
  public:
-  explicit ShieldState(Held<A> held) : FollowingFuture<ValueOf<A>>(held.target()), result_(held.result()) {
+  explicit ShieldState(Held<A> held)
+      : FollowingFuture<ValueOf<A>>(held.target()), result_(held.result()) {
     held.release();  // the watch's now
     this->start();
   }
@@ -112,7 +119,8 @@ Coro<ValueOf<A>> await_expired(A awaitable) {
   const Held<A> held(std::move(awaitable));
   if (held.target().done()) co_return held.take();
   held.target().operations().cancel(held.target(), nullptr);
-  // Not the awaitable itself: a cancel of the waiting task ends the wait, and is not passed on again.
+  // Not the awaitable itself: a cancel of the waiting task ends the wait, and is not passed on
+  // again.
   co_await GivenFuture<void>(new EndNotice(held.target()));
   if (!held.target().done()) throw_abandoned(held.target());
   try {
@@ -125,12 +133,13 @@ Coro<ValueOf<A>> await_expired(A awaitable) {
 }  // namespace detail
 
 /// Awaits `awaitable` for at most `delay` (nullopt: without limit). The time begins with the await.
-/// When it is over, the awaitable is cancelled, and this waits until it has ended, however long that takes; a value or
-/// error that it gives in spite of that is passed on. With a limit of zero or less a Coro does not begin at all, and a
-/// Task or Future that is done gives its result. A cancel of the waiting task is passed on to the awaitable.
-/// Errors:   TimeoutError (the CancelledError is nested in it); those of the awaitable; CancelledError.
-/// Suspends: when the awaitable does; with a limit of zero or less unless it is done.
-/// As:       asyncio.wait_for (3.12).
+/// When it is over, the awaitable is cancelled, and this waits until it has ended, however long
+/// that takes; a value or error that it gives in spite of that is passed on. With a limit of zero
+/// or less a Coro does not begin at all, and a Task or Future that is done gives its result. A
+/// cancel of the waiting task is passed on to the awaitable. Errors:   TimeoutError (the
+/// CancelledError is nested in it); those of the awaitable; CancelledError. Suspends: when the
+/// awaitable does; with a limit of zero or less unless it is done. As:       asyncio.wait_for
+/// (3.12).
 template <Awaitable A>
 [[nodiscard]] auto wait_for(A&& awaitable, std::optional<Duration> delay = std::nullopt) {
   using Plain = std::remove_cvref_t<A>;
@@ -141,20 +150,22 @@ template <Awaitable A>
 }
 template <Awaitable A, typename Rep, typename Period>
 [[nodiscard]] auto wait_for(A&& awaitable, std::chrono::duration<Rep, Period> delay) {
-  return wait_for(std::forward<A>(awaitable), std::optional<Duration>(detail::to_nanoseconds(delay)));
+  return wait_for(std::forward<A>(awaitable),
+                  std::optional<Duration>(detail::to_nanoseconds(delay)));
 }
 
-/// The result of shield(): a future. Copies mean the same one. Awaiting an rvalue moves the result out.
+/// The result of shield(): a future. Copies mean the same one. Awaiting an rvalue moves the result
+/// out.
 template <typename T>
 class Shield : public detail::GivenFuture<T> {
  public:
   using detail::GivenFuture<T>::GivenFuture;
 };
 
-/// A future with the outcome of `awaitable`, whose cancellation does not reach it: a cancelled task that awaits the shield
-/// gets CancelledError at once, and the awaitable goes on to its end (the runtime keeps it). A Coro starts as a task at
-/// the call. If the awaitable itself is cancelled, so is the shield.
-/// Errors:   of the awaitable; CancelledError; RuntimeError "no running event loop".
+/// A future with the outcome of `awaitable`, whose cancellation does not reach it: a cancelled task
+/// that awaits the shield gets CancelledError at once, and the awaitable goes on to its end (the
+/// runtime keeps it). A Coro starts as a task at the call. If the awaitable itself is cancelled, so
+/// is the shield. Errors:   of the awaitable; CancelledError; RuntimeError "no running event loop".
 /// Suspends: the call never; the await while it is not done.
 /// As:       asyncio.shield. (The awaitable needs no other reference.)
 template <Awaitable A>

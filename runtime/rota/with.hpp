@@ -1,5 +1,10 @@
-/// with.hpp: with, asyncio's `async with`: enters a scope, runs a body in it, and leaves it whatever happened.
+/// with.hpp: with, asyncio's `async with`: enters a scope, runs a body in it, and leaves it
+/// whatever happened.
 #pragma once
+
+#include <rota/coro.hpp>
+#include <rota/detail/held.hpp>
+#include <rota/error.hpp>
 
 #include <exception>
 #include <functional>
@@ -8,14 +13,11 @@
 #include <type_traits>
 #include <utility>
 
-#include <rota/coro.hpp>
-#include <rota/detail/held.hpp>
-#include <rota/error.hpp>
-
 namespace rota {
 
-/// What with() takes: `aenter()` and `aexit(std::exception_ptr)`, each plain or awaitable. aexit gets what the body threw
-/// or null; what it gives, if anything, says whether the exception is swallowed; it may throw another one.
+/// What with() takes: `aenter()` and `aexit(std::exception_ptr)`, each plain or awaitable. aexit
+/// gets what the body threw or null; what it gives, if anything, says whether the exception is
+/// swallowed; it may throw another one.
 template <typename S>
 concept Scope = requires(S& scope, std::exception_ptr exception) {
   scope.aenter();
@@ -24,7 +26,8 @@ concept Scope = requires(S& scope, std::exception_ptr exception) {
 
 namespace detail {
 
-/// g++ 12 destroys a temporary lambda twice in a co_await expression if it captures what owns something (safe_co_await.md).
+/// g++ 12 destroys a temporary lambda twice in a co_await expression if it captures what owns
+/// something (safe_co_await.md).
 template <typename Function>
 consteval bool is_safe_temporary() {
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
@@ -46,7 +49,8 @@ decltype(auto) call_body(S& scope, Function& function, Args&... args) {
   }
 }
 template <typename S, typename Function, typename... Args>
-using BodyOf = decltype(call_body(std::declval<S&>(), std::declval<Function&>(), std::declval<Args&>()...));
+using BodyOf =
+    decltype(call_body(std::declval<S&>(), std::declval<Function&>(), std::declval<Args&>()...));
 
 template <typename T>
 inline constexpr bool is_optional = false;
@@ -55,7 +59,8 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 
 [[noreturn]] inline void throw_no_result() {
   throw RuntimeError(
-      "with: the scope ended its body early and swallowed the exception, so there is no result: let the body give void "
+      "with: the scope ended its body early and swallowed the exception, so there is no result: "
+      "let the body give void "
       "or a std::optional");
 }
 
@@ -103,23 +108,30 @@ auto run_in_scope(S scope, Function function, Args... args)
 
 }  // namespace detail
 
-/// Enters `scope`, awaits `body(scope, args...)`, or `body(args...)` if it does not take the scope, leaves the scope, and
-/// gives what the body gave. The scope is moved into the frame of with() and entered there; an lvalue is entered where it
-/// is and must outlive the await. Body and arguments are kept in that frame too, so the body may be a lambda, but
-/// a captureless one with its arguments apart is right under every compiler:
+/// Enters `scope`, awaits `body(scope, args...)`, or `body(args...)` if it does not take the scope,
+/// leaves the scope, and gives what the body gave. The scope is moved into the frame of with() and
+/// entered there; an lvalue is entered where it is and must outlive the await. Body and arguments
+/// are kept in that frame too, so the body may be a lambda, but a captureless one with its
+/// arguments apart is right under every compiler:
 ///
-///     co_await with(TaskGroup(), [](TaskGroup& group, Urls urls) -> Coro<> { ... }, std::move(urls));
+///     co_await with(TaskGroup(), [](TaskGroup& group, Urls urls) -> Coro<> { ... },
+///     std::move(urls));
 ///
-/// Errors:   of entering; what the body throws, unless the scope swallows it; what leaving throws in its place;
-///           RuntimeError when it was swallowed and the body was to give a value (but a std::optional is then empty).
+/// Errors:   of entering; what the body throws, unless the scope swallows it; what leaving throws
+/// in its place;
+///           RuntimeError when it was swallowed and the body was to give a value (but a
+///           std::optional is then empty).
 /// Suspends: when entering, the body or leaving does.
 /// As:       `async with scope: body`.
 template <typename S, typename Body, typename... Args>
-[[nodiscard("with() does nothing until it is awaited")]] auto with(S&& scope, Body&& body, Args&&... args) {
-  static_assert(Scope<std::remove_cvref_t<S>>,
-                "the first argument of with() is a scope: it has aenter() and aexit(std::exception_ptr)");
+[[nodiscard("with() does nothing until it is awaited")]] auto with(S&& scope, Body&& body,
+                                                                   Args&&... args) {
+  static_assert(
+      Scope<std::remove_cvref_t<S>>,
+      "the first argument of with() is a scope: it has aenter() and aexit(std::exception_ptr)");
   static_assert(detail::is_safe_temporary<Body>(),
-                "g++ 12 would destroy the captures of this lambda twice: let it capture nothing, and give what it needs "
+                "g++ 12 would destroy the captures of this lambda twice: let it capture nothing, "
+                "and give what it needs "
                 "as arguments of with() after it; or name the lambda and give it by its name");
   using Kept = std::conditional_t<std::is_lvalue_reference_v<S>, S, std::remove_cvref_t<S>>;
   return detail::run_in_scope<Kept, std::decay_t<Body>, std::decay_t<Args>...>(

@@ -1,6 +1,7 @@
 /// loop_thread.hpp: an EventLoop on a thread of its own, for tests of what crosses threads.
 #pragma once
 
+#include <rota/future.hpp>
 #include <rota/loop.hpp>
 #include <rota/task.hpp>
 
@@ -48,6 +49,11 @@ class LoopThread {
     done->get_future().wait();
   }
 
+  /// Returns once what was ready on the loop has run.
+  void settle() {
+    call([] {});
+  }
+
   void close() {
     if (!thread_.joinable()) return;
     handle_.call_soon_threadsafe([this] { loop_->stop(); });
@@ -70,5 +76,41 @@ class LoopThread {
   EventLoop* loop_ = nullptr;
   std::thread thread_{[this] { run(); }};  // last: it uses all of the above
 };
+
+/// Keeps the loop of a thread busy from its making until release().
+class Blocked {
+ public:
+  explicit Blocked(LoopThread& thread) {
+    thread.handle().call_soon_threadsafe([state = state_] {
+      state->running.count_down();
+      state->go_on.wait();
+    });
+    state_->running.wait();
+  }
+  Blocked(const Blocked&) = delete;
+  Blocked& operator=(const Blocked&) = delete;
+  ~Blocked() { release(); }
+  void release() {
+    if (!std::exchange(released_, true)) state_->go_on.count_down();
+  }
+
+ private:
+  struct State {
+    std::latch running{1};
+    std::latch go_on{1};
+  };
+  std::shared_ptr<State> state_ = std::make_shared<State>();
+  bool released_ = false;
+};
+
+/// A future that belongs to the loop of `thread`.
+template <typename T>
+Future<T> future_on(LoopThread& thread) {
+  return thread.call([] {
+    Future<T> future;
+    future.remove_done_callback(future.add_done_callback([](const Future<T>&) {}));
+    return future;
+  });
+}
 
 }  // namespace rota::testing_support

@@ -81,6 +81,34 @@ inline Coro<int> give_after(Duration delay, int value) {
   co_return value;
 }
 
+/// Sleeps; if cancelled, fails with `text`.
+inline Coro<> fail_when_cancelled(std::string text) {
+  bool cancelled = false;
+  try {
+    co_await sleep(std::chrono::hours(1));
+  } catch (const CancelledError&) {
+    cancelled = true;
+  }
+  if (cancelled) throw std::runtime_error(text);
+}
+/// Sleeps; writes its name when cancelled.
+inline Coro<> say_when_cancelled(Order& order, std::string name) {
+  try {
+    co_await sleep(std::chrono::hours(1));
+  } catch (const CancelledError&) {
+    order.add(name);
+    throw;
+  }
+}
+
+/// What `awaitable` gives or throws: "=value", "" (void) or ":error".
+template <Awaitable A>
+Coro<std::string> word_of(A awaitable) {
+  Order order;
+  co_await observe(order, "", std::move(awaitable));
+  co_return order.text();
+}
+
 /// What a done task or future failed with, in a word.
 template <typename T>
 std::string outcome_of(const T& done) {

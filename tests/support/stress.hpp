@@ -1,7 +1,7 @@
 /// stress.hpp: how long a stress test goes on, and from which seed.
 ///
-/// ROTA_STRESS=1: a million rounds instead of a few thousand; then ROTA_WATCHDOG_SECONDS must be raised too.
-/// ROTA_SEED=n: the seed that a failed run printed.
+/// ROTA_STRESS=1: a million rounds instead of a few thousand; then ROTA_WATCHDOG_SECONDS must be
+/// raised too. ROTA_SEED=n: the seed that a failed run printed.
 #pragma once
 
 #include <cstdint>
@@ -32,15 +32,16 @@ inline int stress_rounds(int normal) {
 /// A generator whose seed was printed.
 inline std::mt19937_64 stress_random() {
   const char* const given = std::getenv("ROTA_SEED");
-  const std::uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
+  const std::uint64_t seed =
+      given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
   std::printf("ROTA_SEED=%llu\n", static_cast<unsigned long long>(seed));
   std::fflush(stdout);
   return std::mt19937_64(seed);
 }
 
-/// Lets up to some microseconds pass without a system call, or none.
+/// Lets up to some microseconds pass without a system call; mostly far less.
 inline void random_delay(std::mt19937_64& random) {
-  for (std::uint64_t turns = random() % 8 == 0 ? 0 : random() % 4000; turns > 0; --turns) {
+  for (std::uint64_t turns = random() % (std::uint64_t{1} << (random() % 14)); turns > 0; --turns) {
     asm volatile("" ::: "memory");
   }
 }

@@ -1,9 +1,10 @@
-/// test_loop.hpp: an EventLoop for tests: its clock jumps, its steps are counted, what it reports is
-/// kept.
+/// test_loop.hpp: an EventLoop for tests: its clock jumps, its steps are counted, what it reports
+/// is kept.
 ///
 /// The clock starts at zero and moves only when nothing else can happen, so a test may sleep for an
 /// hour and still knows to the nanosecond when what happened. Fairness is off: order is asyncio's.
-/// Its kernel ends with it, so what belongs to the loop (handles, tasks, futures) must not outlive it.
+/// Its kernel ends with it, so what belongs to the loop (handles, tasks, futures) must not outlive
+/// it.
 #pragma once
 
 #include <rota/clock.hpp>
@@ -12,7 +13,6 @@
 #include <rota/task.hpp>
 
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <string>
 #include <utility>
@@ -43,7 +43,8 @@ class TestLoop {
   }
   /// `options.kernel`: null means the clock that jumps.
   explicit TestLoop(LoopOptions options = plain()) : loop_(with_kernel(options)) {
-    loop_.set_exception_handler([this](EventLoop&, const ExceptionContext& context) { reports_.push_back(context); });
+    loop_.set_exception_handler(
+        [this](EventLoop&, const ExceptionContext& context) { reports_.push_back(context); });
     LoopHooks hooks;
     hooks.before_step = [this](EventLoop&) { ++steps_; };
     hooks.on_idle = [this](EventLoop& loop) {
@@ -109,11 +110,5 @@ class TestLoop {
   bool until_idle_ = false;
   EventLoop loop_;  // last: it ends first, and may still report
 };
-
-/// A coroutine that waits for `awaitable`.
-template <Awaitable A>
-Coro<> wait_for_it(A awaitable) {
-  co_await std::move(awaitable);
-}
 
 }  // namespace rota::testing_support

@@ -66,9 +66,17 @@ class Callback : public Runnable, public TimerNode, Immovable {
 template <typename Function>
 class CallbackOf final : public Callback {
  public:
-  /// `references`: how many the caller and the queue will drop. Errors: std::bad_alloc.
-  static CallbackOf* create(Function function, ContextCell* context, std::uint32_t references) {
-    void* memory = allocate_frame(sizeof(CallbackOf));
+  /// In a copy of the current context. `references`: how many the caller and the queue will drop.
+  /// Errors: std::bad_alloc, and what copying the callable throws.
+  static CallbackOf* create(Function function, std::uint32_t references) {
+    ContextCell* const context = copy_cell(current_context_slot());
+    void* memory = nullptr;
+    try {
+      memory = allocate_frame(sizeof(CallbackOf));
+    } catch (...) {
+      rota::detail::release(context);
+      throw;
+    }
     return ::new (memory) CallbackOf(std::move(function), context, references);
   }
 
@@ -107,12 +115,12 @@ enum class CallbackId : std::uint64_t {};
 
 /// A done callback: waits in the waiter list like an awaiter, and is called through the ready queue.
 CallbackId add_done_waiter(Completable& completable, Callback& callback);
-bool remove_done_callback(Completable& completable, CallbackId id) noexcept;
+bool remove_done_callback(Completable& completable, CallbackId id);
 
 template <typename Function>
 CallbackId add_done_callback(Completable& completable, Function function) {
   using Call = CallbackOf<Function>;
-  return add_done_waiter(completable, *Call::create(std::move(function), copy_cell(current_context_slot()), 2));
+  return add_done_waiter(completable, *Call::create(std::move(function), 2));
 }
 
 }  // namespace rota::detail

@@ -146,7 +146,8 @@ class Completable : Immovable {
   }
   Outcome outcome() const noexcept { return outcome_; }  ///< Final once done().
   LoopCore* core() const noexcept {
-    return core_.load(std::memory_order_relaxed);  // set once, before the object is shared or by its only user
+    // acquire: pairs with the release in FutureBase::bind(): the core behind the pointer is seen whole.
+    return core_.load(std::memory_order_acquire);
   }
   bool owned_here() const noexcept { return core() == running_core(); }
   const Operations& operations() const noexcept { return *operations_; }

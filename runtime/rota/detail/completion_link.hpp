@@ -1,14 +1,15 @@
 /// completion_link.hpp: the waiter of a task or future that may belong to another loop.
 ///
-/// From elsewhere a *link* message goes to the loop of the target; there the waiter is linked, or answered at once when
-/// the outcome is known. Links stand also in a list of that loop, so that closing it answers everybody. From the sending
-/// of the message until the answer the link belongs to the target's loop.
+/// From elsewhere a *link* message goes to the loop of the target; there the waiter is linked, or
+/// answered at once when the outcome is known. Links stand also in a list of that loop, so that
+/// closing it answers everybody. From the sending of the message until the answer the link belongs
+/// to the target's loop.
 #pragma once
-
-#include <utility>
 
 #include <rota/detail/completable.hpp>
 #include <rota/detail/loop_state.hpp>
+
+#include <utility>
 
 namespace rota::detail {
 
@@ -38,7 +39,8 @@ class CompletionLink : public Waiter, public LinkNode {
     if (target_ != nullptr) target_->release();
   }
 
-  /// Asks the target's loop to link it. False: that loop is closed; what it did before is seen here.
+  /// Asks the target's loop to link it. False: that loop is closed; what it did before is seen
+  /// here.
   [[nodiscard]] bool link_abroad() noexcept {
     LinkNode::run = &CompletionLink::linked;
     return target_->core()->post(static_cast<LinkNode&>(*this));
@@ -54,7 +56,8 @@ class CompletionLink : public Waiter, public LinkNode {
   void unlist() noexcept;
 
   bool listed_ = false;
-  CompletionLink* previous_ = nullptr;  ///< In the loop's list; LinkNode::next is the forward pointer.
+  CompletionLink* previous_ =
+      nullptr;  ///< In the loop's list; LinkNode::next is the forward pointer.
 };
 
 /// The loop closes: whoever waits by a link for one of its pending futures is told so.

@@ -1,15 +1,15 @@
-/// held.hpp: any awaitable as a task or future that is held, with the place of its result: asyncio's ensure_future, for
-/// gather, shield and wait_for.
+/// held.hpp: any awaitable as a task or future that is held, with the place of its result:
+/// asyncio's ensure_future, for gather, shield and wait_for.
 #pragma once
+
+#include <rota/future.hpp>
+#include <rota/task.hpp>
 
 #include <concepts>
 #include <memory>
 #include <tuple>
 #include <type_traits>
 #include <utility>
-
-#include <rota/future.hpp>
-#include <rota/task.hpp>
 
 namespace rota::detail {
 
@@ -49,16 +49,19 @@ template <typename T>
 inline constexpr bool copyable = std::is_copy_constructible_v<T>;
 template <typename T>
   requires requires { typename T::value_type; } && (!std::same_as<typename T::value_type, T>)
-inline constexpr bool copyable<T> = std::is_copy_constructible_v<T> && copyable<typename T::value_type>;
+inline constexpr bool copyable<T> =
+    std::is_copy_constructible_v<T> && copyable<typename T::value_type>;
 template <typename First, typename Second>
 inline constexpr bool copyable<std::pair<First, Second>> = copyable<First> && copyable<Second>;
 template <typename... Ts>
 inline constexpr bool copyable<std::tuple<Ts...>> = (copyable<Ts> && ...);
 
-/// The value of a done task or future: moved out if nobody else can ask for it (or if it cannot be copied), else copied.
+/// The value of a done task or future: moved out if nobody else can ask for it (or if it cannot be
+/// copied), else copied.
 template <bool shared, typename T>
 T take_value(const Completable& target, Result<T>& result) {
-  if constexpr (shared && !std::is_void_v<T> && !std::is_reference_v<T> && copyable<std::remove_cv_t<T>>) {
+  if constexpr (shared && !std::is_void_v<T> && !std::is_reference_v<T> &&
+                copyable<std::remove_cv_t<T>>) {
     if (!target.only_reference()) return result.get();
   }
   return result.take();
@@ -86,7 +89,8 @@ class Held {
       adopt(static_cast<TaskState<Value>*>(task.base()));
     }
   }
-  Held(Held&& other) noexcept : target_(std::exchange(other.target_, nullptr)), result_(other.result_) {}
+  Held(Held&& other) noexcept
+      : target_(std::exchange(other.target_, nullptr)), result_(other.result_) {}
   Held& operator=(Held&&) = delete;
   ~Held() {
     if (target_ != nullptr) target_->release();
@@ -113,7 +117,8 @@ class Held {
   Result<Value>* result_;
 };
 
-/// A future of the runtime's own making: whoever awaits an rvalue of it gets the value, not a reference.
+/// A future of the runtime's own making: whoever awaits an rvalue of it gets the value, not a
+/// reference.
 template <typename T>
 class GivenFuture : public Future<T> {
  public:

@@ -14,14 +14,21 @@
 namespace rota::detail {
 
 class LoopCore;
+class LoopState;
+
+/// Different for every thread that lives.
+inline const void* this_thread_token() noexcept {
+  static constinit thread_local char token = 0;
+  return &token;
+}
 
 /// The core of the loop that runs on this thread now, or null.
 LoopCore* running_core() noexcept;
 
 class LoopCore final : Immovable {
  public:
-  LoopCore(std::uint64_t id, Kernel& kernel, int doorbell) noexcept
-      : id_(id), kernel_(kernel), doorbell_(doorbell) {}
+  LoopCore(std::uint64_t id, Kernel& kernel, int doorbell, LoopState* loop) noexcept
+      : id_(id), kernel_(kernel), doorbell_(doorbell), loop_(loop) {}
 
   std::uint64_t id() const noexcept { return id_; }  ///< Never 0, never used twice.
   int doorbell() const noexcept { return doorbell_; }
@@ -58,6 +65,22 @@ class LoopCore final : Immovable {
   bool running() const noexcept { return running_.load(std::memory_order_relaxed); }
   void set_running(bool running) noexcept { running_.store(running, std::memory_order_relaxed); }
 
+  /// The thread that runs the loop first owns it. Before that nobody does.
+  void set_owner() noexcept {
+    // release: pairs with the acquire below: whoever finds himself the owner is, by then.
+    owner_.store(this_thread_token(), std::memory_order_release);
+  }
+  bool owned_by_this_thread() const noexcept {
+    // acquire: pairs with the release in set_owner().
+    return owner_.load(std::memory_order_acquire) == this_thread_token();
+  }
+  bool has_owner() const noexcept {
+    return owner_.load(std::memory_order_relaxed) != nullptr;  // null → set: only a hint for other threads
+  }
+  /// The loop, until it is closed. Owner.
+  LoopState* loop() const noexcept { return loop_; }
+  void loop_closed() noexcept { loop_ = nullptr; }
+
   // --- lifetime ---
   void retain() noexcept {
     if (running_core() == this) {
@@ -91,13 +114,15 @@ class LoopCore final : Immovable {
   /// Written by any thread; see fold_references().
   atomic<std::int64_t> shared_references_{loop_reference};
   std::int64_t owner_references_ = 0;
-  atomic<bool> running_{false};  ///< Written by the owner.
+  atomic<bool> running_{false};           ///< Written by the owner.
+  atomic<const void*> owner_{nullptr};    ///< Written once, by the first thread that runs the loop.
   const std::uint64_t id_;
   Kernel& kernel_;
   const int doorbell_;
+  LoopState* loop_;  ///< Owner's.
 };
 
 /// Makes a core with a new id and a doorbell of `kernel`. Throws OSError when no descriptor is to be had.
-LoopCore* make_loop_core(Kernel& kernel);
+LoopCore* make_loop_core(Kernel& kernel, LoopState* loop);
 
 }  // namespace rota::detail

@@ -12,7 +12,6 @@
 
 namespace rota {
 class EventLoop;
-class Runtime;
 }  // namespace rota
 
 namespace rota::detail {
@@ -37,8 +36,6 @@ class LoopState : Immovable {
   ReadyQueue deferred;  ///< Run when the present resume ends: stream flushes.
   TimerHeap timers;
 
-  Runtime* runtime = nullptr;  ///< That made it; null for a loop made by hand. Set before the loop runs.
-
   TaskBase* current_task = nullptr;     ///< Being resumed now.
   ContextCell** context_slot = nullptr; ///< The running task's or callback's context; null outside of both.
   std::int32_t budget = await_budget;
@@ -51,6 +48,8 @@ class LoopState : Immovable {
   std::uint64_t task_ids_end = 0;
 
   LinkNode* foreign_waiters = nullptr;  ///< Links to tasks and futures of this loop: answered when it closes.
+  bool answered = false;                ///< close() has answered them: who comes now is answered at once.
+  std::size_t waits_abroad = 0;         ///< Tasks of this loop that wait for another one: a jumping clock stands still.
   bool closing = false;                 ///< close() has begun: nothing new can be made here.
 
   // Counters, always on.

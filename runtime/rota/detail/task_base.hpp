@@ -136,18 +136,22 @@ class TaskBase : public ReadyNode, public PokeNode, public Completable {
   }
   /// The text of the newest cancel, or null; the caller owns it.
   std::string* take_message() noexcept;
+  /// What take_message() gave was not delivered; a newer text wins.
+  void put_message_back(std::string text);
 
   // --- the steps, for the loop ---
   static void run_first_step(Runnable& node, bool dropped) noexcept;
   static void run_step(Runnable& node, bool dropped) noexcept;
   static void run_poke(Runnable& node, bool dropped) noexcept;
-  /// The loop closes: destroys the frame and ends the task as cancelled.
+  /// The loop closes: destroys the frame and ends the task as cancelled, or leaks it: see held_outside.
   void abandon() noexcept;
+  bool leaked() const noexcept { return leaked_; }
 
   // --- seeing inside ---
   std::uint64_t id() const noexcept { return id_; }
   std::string name() const;
   void set_name(std::string name);
+  void adopt_name(std::string* name) noexcept { name_ = name; }  ///< Of a task that has none yet.
   void dump(int fd) const noexcept;  ///< One line: name, phase, and where it waits, innermost first.
   Phase phase() const noexcept { return phase_; }
   std::coroutine_handle<> resume_point() const noexcept { return resume_; }
@@ -173,6 +177,7 @@ class TaskBase : public ReadyNode, public PokeNode, public Completable {
   void finish_cancelled_unstarted(LoopState& loop) noexcept;
   void leave_loop(LoopState& loop, Outcome outcome) noexcept;
   void post_ready() noexcept;
+  [[noreturn]] void die_suspended_elsewhere() const noexcept;
   void act_on_cancel() noexcept;
   std::uint64_t count_delivery() noexcept;
   std::uint64_t undelivered() const noexcept {
@@ -194,6 +199,7 @@ class TaskBase : public ReadyNode, public PokeNode, public Completable {
   std::string* name_ = nullptr;  ///< Null: "Task-<id>", formed when asked for.
   std::source_location created_at_;
   Phase phase_ = Phase::fresh;
+  bool leaked_ = false;  ///< The loop has closed, and somebody outside still points into its frames.
   bool passing_cancel_ = false;   ///< Inside act_on_cancel(): ends a cycle of tasks that await each other.
   std::uint16_t noticed_ = 0;     ///< Undelivered cancels that the owner has seen: README, section 5.
   std::uint16_t overtaken_ = 0;   ///< Undelivered cancels when a final completion last overtook them.

@@ -40,6 +40,10 @@ class TimerHeap {
     return entries_[0].when;
   }
 
+  /// Is it armed, and here?
+  bool holds(const TimerNode& node) const noexcept {
+    return node.index < size_ && entries_[node.index].node == &node;
+  }
   /// `node.when` is set; `node` is not armed. Errors: std::bad_alloc, and nothing has changed.
   void arm(TimerNode& node) {
     assert(!node.armed());
