@@ -20,7 +20,9 @@ class Room {
  public:
   using Member = std::list<rota::StreamWriter>::iterator;
 
-  Member enter(rota::StreamWriter writer) { return members_.insert(members_.end(), std::move(writer)); }
+  Member enter(rota::StreamWriter writer) {
+    return members_.insert(members_.end(), std::move(writer));
+  }
   void leave(Member member) { members_.erase(member); }
   std::size_t size() const { return members_.size(); }
 
@@ -68,5 +70,11 @@ rota::Coro<> serve(unsigned short port) {
 
 int main(int count, char** values) {
   const bool has_port = count == 3 && std::string_view(values[1]) == "--port";
-  rota::run(serve(has_port ? static_cast<unsigned short>(std::atoi(values[2])) : 8889), {.loops = 1});
+  try {
+    rota::run(serve(has_port ? static_cast<unsigned short>(std::atoi(values[2])) : 8889),
+              {.loops = 1});
+  } catch (const rota::OSError& error) {
+    std::cerr << "chat_server: " << error.what() << '\n';
+    return 1;
+  }
 }

@@ -29,8 +29,8 @@ rota::Coro<> echo(rota::StreamReader reader, rota::StreamWriter writer) {
 
 rota::Coro<> serve(Arguments arguments) {
   const auto loops = rota::all_loops();  // each connection stays on one of them
-  rota::Server server =
-      co_await rota::start_server(echo, arguments.host, arguments.port, {.backlog = 4096, .loops = loops});
+  rota::Server server = co_await rota::start_server(echo, arguments.host, arguments.port,
+                                                    {.backlog = 4096, .loops = loops});
   for (const rota::Address& address : server.sockets()) {
     std::cout << "listening on " << address.to_string() << std::endl;
   }

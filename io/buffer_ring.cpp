@@ -55,8 +55,7 @@ BufferSlab::~BufferSlab() {
 BufferSlab* BufferSlab::create(EventLoop& loop, const BufferRingOptions& options) noexcept {
   auto* const slab = new (std::nothrow) BufferSlab(*loop.core, options);
   if (slab == nullptr) return nullptr;
-  if (!slab->map() ||
-      register_buffer_ring(loop, slab->ring_, options.max_buffers, group) < 0) {
+  if (!slab->map() || register_buffer_ring(loop, slab->ring_, options.max_buffers, group) < 0) {
     delete slab;
     return nullptr;
   }

@@ -32,9 +32,9 @@ void ChunkBuffer::make_room(std::size_t more) {
   constexpr std::size_t first_capacity = 256;
   const std::size_t needed = content_.size() + more;
   const std::size_t begin =
-      capacity_ == 0 ? 0
-                     : static_cast<std::size_t>(content_.data_ -
-                                                static_cast<std::byte*>(content_.block_));
+      capacity_ == 0
+          ? 0
+          : static_cast<std::size_t>(content_.data_ - static_cast<std::byte*>(content_.block_));
   if (begin + needed <= capacity_) return;
   // Moving to the front pays only if at least half of the block is free: else every append moves.
   if (needed <= capacity_ / 2) {

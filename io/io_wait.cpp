@@ -11,7 +11,8 @@ namespace rota::detail {
 void SocketState::close() noexcept {
   closed = true;
   for (IoWait* wait = in_flight_; wait != nullptr; wait = wait->next_) {
-    // Elsewhere than on their loop nothing can be cancelled: the descriptor is closed when they end.
+    // Elsewhere than on their loop nothing can be cancelled: the descriptor is closed when they
+    // end.
     if (wait->task_->owned_here()) cancel_operation(loop_of(*running_loop), *wait, false);
   }
   close_if_idle();

@@ -1,12 +1,12 @@
 #include "listener.hpp"
 
-#include <algorithm>
-#include <cerrno>
-#include <sys/socket.h>
+#include "server_state.hpp"
 
 #include <liburing.h>
 
-#include "server_state.hpp"
+#include <algorithm>
+#include <cerrno>
+#include <sys/socket.h>
 
 namespace rota::detail {
 namespace {

@@ -2,12 +2,12 @@
 /// kernel has no descriptors left.
 #pragma once
 
-#include <memory>
-#include <vector>
-
 #include <rota/detail/operation.hpp>
 #include <rota/loop.hpp>
 #include <rota/socket.hpp>
+
+#include <memory>
+#include <vector>
 
 namespace rota::detail {
 

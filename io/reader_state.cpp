@@ -189,7 +189,8 @@ void ReaderWait::cancel(Waiting& waiting, TaskBase& task) noexcept {
 }
 
 void ReaderWait::finish_waiting() {
-  if (ready_) [[likely]] return;
+  if (ready_) [[likely]]
+    return;
   if (refused_) {
     throw RuntimeError(
         "StreamReader.read: another task is already waiting for incoming data of this stream");

@@ -1,12 +1,12 @@
 #include <rota/server.hpp>
 
+#include "server_state.hpp"
+
 #include <cerrno>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <optional>
 #include <sys/socket.h>
-
-#include "server_state.hpp"
 
 namespace rota {
 namespace detail {
@@ -121,6 +121,33 @@ Coro<> serve_until_cancelled(std::shared_ptr<ServerState> state) {
   std::rethrow_exception(cancelled);
 }
 
+/// Whether the server was over before `delay` had passed.
+Coro<bool> is_over_within(std::shared_ptr<ServerState> state, Duration delay) {
+  const Future<> over;
+  state->tell_when_over(over);
+  bool in_time = true;
+  const TimerHandle timer = get_running_loop().call_later(delay, [over, &in_time] {
+    if (over.done()) return;
+    in_time = false;
+    over.set_result();
+  });
+  struct Disarm {
+    const TimerHandle& handle;
+    ~Disarm() { handle.cancel(); }
+  } disarm{timer};
+  co_await over;
+  co_return in_time;
+}
+
+Coro<> close_with_grace(std::shared_ptr<ServerState> state, Duration grace) {
+  state->close();
+  if (co_await is_over_within(state, grace)) co_return;
+  state->close_clients(false);
+  if (co_await is_over_within(state, grace)) co_return;
+  state->close_clients(true);
+  co_await wait_until_over(state);
+}
+
 Coro<> close_and_wait(std::shared_ptr<ServerState> state) {
   state->close();
   co_await wait_until_over(std::move(state));
@@ -141,6 +168,9 @@ Coro<Server> start_server_on(ConnectionHandler handler, Socket socket,
 }  // namespace detail
 
 void Server::close() const { state_->close(); }
+Coro<> Server::close(std::chrono::nanoseconds grace) const {
+  return detail::close_with_grace(state_, grace);
+}
 Coro<> Server::wait_closed() const { return detail::wait_until_over(state_); }
 void Server::close_clients() const { state_->close_clients(false); }
 void Server::abort_clients() const { state_->close_clients(true); }
@@ -149,7 +179,9 @@ Coro<> Server::serve_forever() const { return detail::serve_until_cancelled(stat
 bool Server::is_serving() const noexcept { return state_->is_serving(); }
 std::uint16_t Server::port() const noexcept { return state_->addresses().front().port(); }
 LoopHandle Server::get_loop() const { return state_->home(); }
-Coro<> Server::aexit(std::exception_ptr /*exception*/) const { return detail::close_and_wait(state_); }
+Coro<> Server::aexit(std::exception_ptr /*exception*/) const {
+  return detail::close_and_wait(state_);
+}
 
 std::vector<Address> Server::sockets() const {
   if (state_->is_closed()) return {};

@@ -1,10 +1,10 @@
 /// server_connection.hpp: a connection that a server accepted, with its handler's task.
 #pragma once
 
-#include <memory>
-
 #include <rota/detail/stream_transport.hpp>
 #include <rota/task.hpp>
+
+#include <memory>
 
 namespace rota::detail {
 
@@ -18,7 +18,8 @@ struct ReportNode : Runnable {
 class ServerConnection final : public StreamTransport, public Waiter, public ReportNode {
  public:
   /// Owner. Takes over `fd`, links itself into the share. As StreamTransport.
-  ServerConnection(EventLoop& loop, int fd, std::shared_ptr<ServerState> server, ServerShare& share);
+  ServerConnection(EventLoop& loop, int fd, std::shared_ptr<ServerState> server,
+                   ServerShare& share);
 
   /// The connection is told when the task ends. Owner, once.
   void watch(TaskBase& task) noexcept;
@@ -32,7 +33,7 @@ class ServerConnection final : public StreamTransport, public Waiter, public Rep
 
   std::shared_ptr<ServerState> server_;
   ServerShare& share_;
-  TaskBase* task_ = nullptr;  ///< A reference, from watch() until it was reported.
+  TaskBase* task_ = nullptr;          ///< A reference, from watch() until it was reported.
   ServerConnection* next_ = nullptr;  ///< In the share's list.
   ServerConnection* previous_ = nullptr;
 };

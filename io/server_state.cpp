@@ -2,13 +2,13 @@
 
 #include <rota/detail/bound.hpp>
 
+#include "listener.hpp"
+#include "server_connection.hpp"
+
 #include <cerrno>
 #include <new>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "listener.hpp"
-#include "server_connection.hpp"
 
 namespace rota::detail {
 
@@ -154,7 +154,8 @@ void ServerState::on_share(ServerShare& share, std::function<void(ServerShare&)>
 // --- being over -------------------------------------------------------------------------------
 
 void ServerState::add() noexcept {
-  count_.fetch_add(1, std::memory_order_relaxed);  // the caller's own part keeps the server from being over
+  count_.fetch_add(
+      1, std::memory_order_relaxed);  // the caller's own part keeps the server from being over
 }
 
 void ServerState::done() noexcept {
@@ -181,9 +182,8 @@ void ServerState::tell_when_over(Future<> future) {
     return;
   }
   try {
-    home().call_soon_threadsafe([self = shared_from_this(), here, future] {
-      self->tell_here(here, future);
-    });
+    home().call_soon_threadsafe(
+        [self = shared_from_this(), here, future] { self->tell_here(here, future); });
   } catch (const RuntimeError&) {
     future.set_result();  // the server has ended with its loop
   }

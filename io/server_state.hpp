@@ -6,6 +6,13 @@
 /// one away tells the home loop, where wait_closed() is answered.
 #pragma once
 
+#include <rota/context.hpp>
+#include <rota/detail/atomic.hpp>
+#include <rota/detail/immovable.hpp>
+#include <rota/future.hpp>
+#include <rota/server.hpp>
+#include <rota/task.hpp>
+
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -13,13 +20,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <rota/context.hpp>
-#include <rota/detail/atomic.hpp>
-#include <rota/detail/immovable.hpp>
-#include <rota/future.hpp>
-#include <rota/server.hpp>
-#include <rota/task.hpp>
 
 namespace rota::detail {
 
@@ -101,7 +101,8 @@ class ServerState : public std::enable_shared_from_this<ServerState>, Immovable 
   std::vector<ServerShare*> targets_;                 ///< Those that handlers run on.
   std::vector<Address> addresses_;
   std::vector<int> descriptors_;  ///< Of the listeners, which own them.
-  /// That it is open, listeners and connections. Any loop adds while it holds one itself; see done().
+  /// That it is open, listeners and connections. Any loop adds while it holds one itself; see
+  /// done().
   atomic<std::size_t> count_{1};
   atomic<bool> closed_{false};   ///< Set once, by any thread.
   atomic<bool> serving_{false};  ///< Set once, by any thread.

@@ -30,7 +30,8 @@ Address address_by(int (*get)(int, sockaddr*, socklen_t*), int fd, const char* o
 Socket::Socket(int fd) {
   const int flags = ::fcntl(fd, F_GETFL);
   // A simulated kernel's descriptors are none of ours, and never block.
-  if (flags >= 0 && (flags & O_NONBLOCK) == 0) check(::fcntl(fd, F_SETFL, flags | O_NONBLOCK), "fcntl");
+  if (flags >= 0 && (flags & O_NONBLOCK) == 0)
+    check(::fcntl(fd, F_SETFL, flags | O_NONBLOCK), "fcntl");
   state_ = new detail::SocketState(fd);
 }
 
@@ -61,9 +62,13 @@ void Socket::bind(const Address& address) const {
 
 void Socket::listen(int backlog) const { check(::listen(state().fd, backlog), "listen"); }
 
-Address Socket::getsockname() const { return address_by(&::getsockname, state().fd, "getsockname"); }
+Address Socket::getsockname() const {
+  return address_by(&::getsockname, state().fd, "getsockname");
+}
 
-Address Socket::getpeername() const { return address_by(&::getpeername, state().fd, "getpeername"); }
+Address Socket::getpeername() const {
+  return address_by(&::getpeername, state().fd, "getpeername");
+}
 
 void Socket::setsockopt(int level, int option, int value) const {
   check(::setsockopt(state().fd, level, option, &value, sizeof value), "setsockopt");
@@ -144,9 +149,7 @@ bool SockAccept::attempt() noexcept {
   return succeed_unless_blocked(fd);
 }
 
-Accepted SockAccept::await_resume() {
-  return Accepted(Socket(static_cast<int>(finish())), peer_);
-}
+Accepted SockAccept::await_resume() { return Accepted(Socket(static_cast<int>(finish())), peer_); }
 
 void SockConnect::prepare(io_uring_sqe& sqe) noexcept {
   io_uring_prep_connect(&sqe, socket_.fd, address_.data(), address_.size());

@@ -37,7 +37,8 @@ void StreamTransport::lose(int error, const char* operation) noexcept {
   drains_.wake_all();
 }
 
-/// Dropping: nothing more is sent or received. What a request refers to stays until that is settled.
+/// Dropping: nothing more is sent or received. What a request refers to stays until that is
+/// settled.
 void StreamTransport::drop() noexcept {
   EventLoop& loop = loop_of(*running_loop);
   pending_.clear();
@@ -181,7 +182,8 @@ void StreamWaitList::wake_all() noexcept {
 }
 
 StreamWait::~StreamWait() {
-  if (next_ != nullptr) [[unlikely]] unlink();
+  if (next_ != nullptr) [[unlikely]]
+    unlink();
   if (held_) transport_.unhold();
 }
 

@@ -90,6 +90,7 @@ CallbackId add_done_waiter(Completable& completable, Callback& callback) {
   static constinit atomic<std::uint64_t> next_id{1};
   const std::uint64_t id = next_id.fetch_add(1, std::memory_order_relaxed);  // only the numbers must differ
   Handle handle(&callback);  // the second reference; dropped here, a done callback has no handle
+  const EnteredLoop entered(completable.core());
   try {
     require_running_loop();
     if (!completable.done() && !completable.owned_here()) throw_wrong_loop("add_done_callback", completable.core());

@@ -3,6 +3,7 @@
 
 #include <cassert>
 #include <memory>
+#include <new>
 
 namespace rota::detail {
 
@@ -52,10 +53,22 @@ void CompletionWatch::came_home(Runnable& node, bool dropped) noexcept {
   self.report_(node, dropped);
 }
 
+namespace {
+
+/// Null when there is no memory for it: a cancel without its text is better than none.
+std::string* copy_text(const std::string* text) noexcept {
+  try {
+    return text != nullptr ? new std::string(*text) : nullptr;
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+}  // namespace
+
 bool CompletionWatch::cancel_target(const std::string* message) noexcept {
   if (target_->done()) return false;
-  std::string* const copy = message != nullptr ? new std::string(*message) : nullptr;
-  if (target_->operations().cancel(*target_, copy)) return true;
+  if (target_->operations().cancel(*target_, copy_text(message))) return true;
   return !target_->done() && !target_->owned_here();
 }
 
@@ -86,8 +99,8 @@ bool CompletionWatch::stop(Completable& keeper) noexcept {
     target_->waiters().remove(*this);
     return true;
   }
-  auto* const message = new StopMessage(*this, keeper);
-  if (!target_->core()->post(*message)) {
+  auto* const message = new (std::nothrow) StopMessage(*this, keeper);
+  if (message != nullptr && !target_->core()->post(*message)) {
     delete message;  // closed: it has let go, and the report is queued
     keeper.release();
   }

@@ -39,16 +39,12 @@ void FutureBase::bind(const char* operation, bool awaited) {
   }
   if (owner == here) return;
   // Outside of its loop's runs, on its loop's thread: nobody else is at it.
-  if (here == nullptr && (owner->owned_by_this_thread() || !owner->has_owner())) return;
+  if (here == nullptr && owner->at_rest_for_this_thread()) return;
   throw_wrong_loop(operation, owner);
 }
 
-FutureBase::Entered::Entered(const FutureBase& future) noexcept : entered_(running_loop == nullptr) {
-  if (entered_ && future.core() != nullptr) running_loop = future.core()->loop();
-}
-
 bool FutureBase::cancel_requested(std::string* message) noexcept {
-  const Entered entered(*this);
+  const EnteredLoop entered(core());
   const std::unique_ptr<std::string> text(message);
   if (done()) return false;
   result_base().exception =

@@ -15,7 +15,7 @@ namespace {
 // The kernel runs 20 items of deferred work in an enter (IO_LOCAL_TW_DEFAULT_MAX). More rounds, so
 // that one step sees all that is ready, as with epoll_wait(2); bounded, so that a flood of
 // datagrams does not keep the loop in here.
-constexpr unsigned deferred_work_rounds = 3;
+constexpr unsigned deferred_work_rounds = 12;
 
 constexpr unsigned retry_backoff_max = 64;
 constexpr std::int64_t nanoseconds_in_millisecond = 1'000'000;

@@ -4,6 +4,9 @@
 #include <rota/detail/buffer_ring.hpp>
 #include <rota/sleep.hpp>
 
+#include "support/io.hpp"
+#include "support/loop_thread.hpp"
+
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -12,9 +15,6 @@
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include "support/io.hpp"
-#include "support/loop_thread.hpp"
 
 namespace rota {
 namespace {
@@ -150,14 +150,16 @@ TEST(BufferRing, SlicesOutliveTheirLoop) {
   std::vector<Bytes> kept;
   {
     LoopThread thread;
-    auto collecting = thread.start([](std::vector<Bytes>* collected) -> Coro<> {
-      auto sockets = Socket::pair();
-      Connection connection = open_connection(std::move(sockets.first));
-      for (int i = 0; i < 20; ++i) {
-        co_await sock_sendall(sockets.second, pattern(3000));
-        collected->push_back(co_await connection.reader.readexactly(3000));
-      }
-    }, &kept);
+    auto collecting = thread.start(
+        [](std::vector<Bytes>* collected) -> Coro<> {
+          auto sockets = Socket::pair();
+          Connection connection = open_connection(std::move(sockets.first));
+          for (int i = 0; i < 20; ++i) {
+            co_await sock_sendall(sockets.second, pattern(3000));
+            collected->push_back(co_await connection.reader.readexactly(3000));
+          }
+        },
+        &kept);
     thread.join(collecting);
     kept.erase(kept.begin(), kept.begin() + 5);  // by the inbox
   }

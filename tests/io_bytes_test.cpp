@@ -1,13 +1,13 @@
 #include <rota/bytes.hpp>
 #include <rota/detail/chunk_buffer.hpp>
 
+#include "support/io.hpp"
+
 #include <gtest/gtest.h>
 
 #include <string>
 #include <type_traits>
 #include <utility>
-
-#include "support/io.hpp"
 
 namespace rota {
 namespace {

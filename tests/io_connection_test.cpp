@@ -2,6 +2,8 @@
 #include <rota/server.hpp>
 #include <rota/sleep.hpp>
 
+#include "support/io.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -11,8 +13,6 @@
 #include <sys/socket.h>
 #include <utility>
 
-#include "support/io.hpp"
-
 namespace rota {
 namespace {
 
@@ -21,7 +21,8 @@ using testing_support::open_descriptors;
 using testing_support::run_alone;
 
 Coro<> echo(StreamReader reader, StreamWriter writer) {
-  for (Bytes data = co_await reader.read(65536); !data.empty(); data = co_await reader.read(65536)) {
+  for (Bytes data = co_await reader.read(65536); !data.empty();
+       data = co_await reader.read(65536)) {
     writer.write(data);
     co_await writer.drain();
   }
@@ -75,7 +76,8 @@ TEST(OpenConnection, CN02WhenAllFailTheErrorNamesTheAddress) {
     } catch (const ConnectionRefusedError& error) {
       text = error.what();
     }
-    EXPECT_NE(text.find("connect to " + bound.getsockname().to_string()), std::string::npos) << text;
+    EXPECT_NE(text.find("connect to " + bound.getsockname().to_string()), std::string::npos)
+        << text;
   }());
   EXPECT_EQ(open_descriptors(), before);
 }

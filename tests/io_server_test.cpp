@@ -1,10 +1,11 @@
 #include <rota/connection.hpp>
 #include <rota/context.hpp>
 #include <rota/future.hpp>
-#include <rota/runtime.hpp>
 #include <rota/server.hpp>
 #include <rota/sleep.hpp>
 #include <rota/with.hpp>
+
+#include "support/io.hpp"
 
 #include <gtest/gtest.h>
 
@@ -20,20 +21,17 @@
 #include <utility>
 #include <vector>
 
-#include "support/io.hpp"
-#include "support/loop_thread.hpp"
-
 namespace rota {
 namespace {
 
 using namespace std::chrono_literals;
 using testing_support::IoLoop;
-using testing_support::LoopThread;
 using testing_support::open_descriptors;
 using testing_support::run_alone;
 
 Coro<> echo(StreamReader reader, StreamWriter writer) {
-  for (Bytes data = co_await reader.read(65536); !data.empty(); data = co_await reader.read(65536)) {
+  for (Bytes data = co_await reader.read(65536); !data.empty();
+       data = co_await reader.read(65536)) {
     writer.write(std::move(data));
     co_await writer.drain();
   }
@@ -67,7 +65,8 @@ TEST(Server, SV01DoesNotAcceptBeforeItIsToldTo) {
     const Server server = co_await start_server(echo, "127.0.0.1", 0, {.start_serving = false});
     EXPECT_FALSE(server.is_serving());
     EXPECT_EQ(server.sockets().size(), 1u);
-    EXPECT_TRUE(co_await throws<ConnectionRefusedError>(open_connection("127.0.0.1", server.port())));
+    EXPECT_TRUE(
+        co_await throws<ConnectionRefusedError>(open_connection("127.0.0.1", server.port())));
     server.start_serving();
     server.start_serving();
     EXPECT_TRUE(server.is_serving());
@@ -86,7 +85,8 @@ TEST(Server, SV02AfterCloseConnectionsLiveOn) {
     EXPECT_TRUE(server.sockets().empty());
     EXPECT_FALSE(server.is_serving());
     co_await steps(5);
-    EXPECT_TRUE(co_await throws<ConnectionRefusedError>(open_connection("127.0.0.1", server.port())));
+    EXPECT_TRUE(
+        co_await throws<ConnectionRefusedError>(open_connection("127.0.0.1", server.port())));
     EXPECT_EQ(co_await ask(connection, "still there"), "still there\n");
     EXPECT_THROW(server.start_serving(), RuntimeError);
   }());
@@ -189,21 +189,22 @@ TEST(Server, SV06CloseCancelsServeForever) {
 
 TEST(Server, SV10WithoutDescriptorsItReportsOnceAndResumes) {
   IoLoop loop;
-  loop.run([]() -> Coro<> {
-    const Server server = co_await start_server(echo, "127.0.0.1", 0);
+  loop.run([](IoLoop& here) -> Coro<> {
+    // The kernel notes the limit when an accept is armed: so it is lowered before.
+    const Server server = co_await start_server(echo, "127.0.0.1", 0, {.start_serving = false});
     std::vector<Socket> clients;
     for (int i = 0; i < 3; ++i) clients.push_back(Socket::make(AF_INET));
-    co_await steps(2);
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);
     rlimit none = before;
     none.rlim_cur = 0;  // no new descriptor; open ones go on
     ::setrlimit(RLIMIT_NOFILE, &none);
-    // The limit counts from the next arming on: the first connection ends the present one.
+    server.start_serving();
     for (const Socket& client : clients) {
       co_await sock_connect(client, server.sockets().front());
     }
-    co_await sleep(350ms);  // three attempts
+    while (here.reports().empty()) co_await sleep(1ms);
+    co_await sleep(250ms);  // two more attempts, of which nobody hears
     ::setrlimit(RLIMIT_NOFILE, &before);
     for (const Socket& client : clients) {
       co_await sock_sendall(client, "x");
@@ -211,8 +212,10 @@ TEST(Server, SV10WithoutDescriptorsItReportsOnceAndResumes) {
       EXPECT_EQ(byte, "x");
     }
     server.close();
-  }());
-  EXPECT_LE(loop.reports().size(), 1u);
+  }(loop));
+  ASSERT_EQ(loop.reports().size(), 1u);
+  EXPECT_EQ(detail::describe(loop.reports()[0].exception),
+            "rota::OSError: accept: Too many open files");
 }
 
 TEST(Server, SV13AnEmptyHostMeansBothFamiliesAndOnePort) {
@@ -281,6 +284,41 @@ TEST(Server, SV17IsAScopeThatClosesAndWaits) {
     });
     EXPECT_FALSE(server.is_serving());
     co_await server.wait_closed();
+  }());
+}
+
+Coro<> never_end(StreamReader reader, StreamWriter writer) {
+  writer.write("hello\n");
+  for (;;) {
+    try {
+      co_await reader.read();
+      co_await sleep(1h);
+    } catch (const CancelledError&) {
+      throw;
+    } catch (...) {
+      if (!std::current_exception()) co_return;
+    }
+  }
+}
+
+TEST(Server, D14CloseWithGraceEndsTheConnectionsInTheEnd) {
+  run_alone([]() -> Coro<> {
+    const Server patient = co_await start_server(echo, "127.0.0.1", 0);
+    Connection polite = co_await open_connection("127.0.0.1", patient.port());
+    EXPECT_EQ(co_await ask(polite, "hello"), "hello\n");
+    auto closing = create_task(patient.close(1h));
+    co_await steps(5);
+    EXPECT_FALSE(closing.done());
+    polite.writer.close();
+    co_await std::move(closing);  // long before the hour is over
+
+    const Server server = co_await start_server(never_end, "127.0.0.1", 0);
+    auto [reader, writer] = co_await open_connection("127.0.0.1", server.port());
+    const Bytes hello = co_await reader.readline();
+    EXPECT_EQ(hello, "hello\n");
+    co_await server.close(1ms);
+    const Bytes end = co_await reader.read();
+    EXPECT_TRUE(end.empty());
   }());
 }
 
@@ -427,133 +465,9 @@ TEST(Server, TP26HandlersRunInACopyOfTheServersContext) {
 }
 
 TEST(Server, NeedsARunningLoop) {
-  EXPECT_THROW(run_alone([]() -> Coro<> {
-                 co_await start_server(echo, "127.0.0.1", 0, {.limit = 0});
-               }()),
-               ValueError);
-}
-
-// --- several loops ----------------------------------------------------------------------------
-
-Coro<> tell_loop(StreamReader reader, StreamWriter writer) {
-  writer.write(std::to_string(get_running_loop().handle().id()) + "\n");
-  co_await reader.read();
-}
-
-Coro<std::set<std::string>> loops_that_answer(std::uint16_t port, int count) {
-  std::set<std::string> ids;
-  std::vector<Connection> connections;
-  for (int i = 0; i < count; ++i) {
-    connections.push_back(co_await open_connection("127.0.0.1", port));
-    const Bytes line = co_await connections.back().reader.readline();
-    ids.insert(line.str());
-  }
-  co_return ids;
-}
-
-TEST(ServerOnLoops, OneAcceptorHandsConnectionsToAllLoops) {
-  const std::size_t before = open_descriptors();
-  run([]() -> Coro<> {
-    const auto loops = all_loops();
-    const Server server = co_await start_server(tell_loop, "127.0.0.1", 0, {.loops = loops});
-    EXPECT_EQ(server.sockets().size(), 1u);
-    const auto ids = co_await loops_that_answer(server.port(), 12);
-    EXPECT_EQ(ids.size(), 3u);
-    server.close();
-    co_await server.wait_closed();
-  }(), {.loops = 3});
-  EXPECT_EQ(open_descriptors(), before);
-}
-
-TEST(ServerOnLoops, ReusePortMakesAListenerForEachLoop) {
-  const std::size_t before = open_descriptors();
-  run([]() -> Coro<> {
-    const auto loops = all_loops();
-    const Server server =
-        co_await start_server(tell_loop, "127.0.0.1", 0, {.reuse_port = true, .loops = loops});
-    EXPECT_EQ(server.sockets().size(), 2u);
-    // The kernel chooses by the client's port: 64 on one loop would be a wonder.
-    const auto ids = co_await loops_that_answer(server.port(), 64);
-    EXPECT_EQ(ids.size(), 2u);
-    server.close();
-    server.close_clients();
-    co_await server.wait_closed();
-  }(), {.loops = 2});
-  EXPECT_EQ(open_descriptors(), before);
-}
-
-TEST(ServerOnLoops, ItsFunctionsActOverAllLoopsFromAnyOfThem) {
-  LoopThread other;
-  run([](LoopHandle elsewhere, LoopThread& thread) -> Coro<> {
-    const std::vector<LoopHandle> loops = {get_running_loop().handle(), std::move(elsewhere)};
-    const Server server = co_await start_server(echo, "127.0.0.1", 0, {.loops = loops});
-    std::vector<Connection> connections;
-    for (int i = 0; i < 4; ++i) {
-      connections.push_back(co_await open_connection("127.0.0.1", server.port()));
-      EXPECT_EQ(co_await ask(connections.back(), "hello"), "hello\n");
-    }
-    auto closing = thread.start([](Server closed) -> Coro<> {
-      closed.close();
-      closed.close_clients();
-      co_await closed.wait_closed();
-    }, server);
-    for (const Connection& connection : connections) {
-      const Bytes end = co_await connection.reader.read();
-      EXPECT_TRUE(end.empty());
-    }
-    co_await server.wait_closed();
-    co_await std::move(closing);
-  }(other.handle(), other), {.loops = 1});
-}
-
-TEST(ServerOnLoops, ALoopMayEndBeforeTheServer) {
-  const std::size_t before = open_descriptors();
-  auto other = std::make_unique<LoopThread>();
-  run([](std::unique_ptr<LoopThread>& thread) -> Coro<> {
-    const std::vector<LoopHandle> loops = {get_running_loop().handle(), thread->handle()};
-    const Server server = co_await start_server(echo, "127.0.0.1", 0, {.loops = loops});
-    std::vector<Connection> connections;
-    for (int i = 0; i < 4; ++i) {
-      connections.push_back(co_await open_connection("127.0.0.1", server.port()));
-      EXPECT_EQ(co_await ask(connections.back(), "hello"), "hello\n");
-    }
-    thread = nullptr;
-    connections.push_back(co_await open_connection("127.0.0.1", server.port()));
-    connections.push_back(co_await open_connection("127.0.0.1", server.port()));
-    server.close();
-    server.close_clients();
-    co_await server.wait_closed();
-  }(other), {.loops = 1});
-  EXPECT_EQ(open_descriptors(), before);
-}
-
-TEST(ServerOnLoops, ConnectionsComeAndGoWhileEverythingCloses) {
-  const std::size_t before = open_descriptors();
-  for (int round = 0; round < 20; ++round) {
-    run([](int delay) -> Coro<> {
-      const auto loops = all_loops();
-      const Server server = co_await start_server(echo, "127.0.0.1", 0, {.loops = loops});
-      auto client = [](std::uint16_t port) -> Coro<> {
-        try {
-          for (int i = 0; i < 20; ++i) {
-            Connection connection = co_await open_connection("127.0.0.1", port);
-            connection.writer.write("x\n");
-            co_await connection.reader.readline();
-          }
-        } catch (const OSError&) {  // the server is closed meanwhile
-        }
-      };
-      std::vector<Task<>> clients;
-      for (int i = 0; i < 8; ++i) clients.push_back(create_task(client(server.port())));
-      co_await steps(delay);
-      server.close();
-      server.abort_clients();
-      for (auto& task : clients) co_await task;
-      server.abort_clients();
-      co_await server.wait_closed();
-    }(round * 5), {.loops = 2});
-  }
-  EXPECT_EQ(open_descriptors(), before);
+  EXPECT_THROW(
+      run_alone([]() -> Coro<> { co_await start_server(echo, "127.0.0.1", 0, {.limit = 0}); }()),
+      ValueError);
 }
 
 }  // namespace

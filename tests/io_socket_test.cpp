@@ -2,6 +2,8 @@
 #include <rota/socket.hpp>
 #include <rota/task.hpp>
 
+#include "support/io.hpp"
+
 #include <gtest/gtest.h>
 
 #include <array>
@@ -12,8 +14,6 @@
 #include <sys/socket.h>
 #include <utility>
 #include <vector>
-
-#include "support/io.hpp"
 
 namespace rota {
 namespace {
@@ -92,7 +92,8 @@ TEST(Socket, AFailedBindNamesTheAddress) {
     FAIL();
   } catch (const OSError& error) {
     EXPECT_EQ(error.code().value(), EADDRINUSE);
-    EXPECT_NE(std::string(error.what()).find(listener.getsockname().to_string()), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find(listener.getsockname().to_string()),
+              std::string::npos);
   }
 }
 
@@ -394,9 +395,8 @@ TEST(SockOperations, SK14ALoopClosesWithOperationsPending) {
   {
     IoLoop loop;
     auto pair = Socket::pair();
-    auto receiving = loop->create_task([](Socket& socket) -> Coro<> {
-      co_await sock_recv(socket, 10);
-    }(pair.first));
+    auto receiving = loop->create_task(
+        [](Socket& socket) -> Coro<> { co_await sock_recv(socket, 10); }(pair.first));
     loop.run([]() -> Coro<> { co_await sleep(0s); }());
     loop->close();
     EXPECT_TRUE(receiving.cancelled());

@@ -114,7 +114,8 @@ TEST(Gather, GA03TheSameTaskTwiceRunsOnce) {
     EXPECT_EQ(first, 2);
     EXPECT_EQ(second, 2);
     auto other = create_task(steps(order, "again", 3));
-    const auto list = co_await gather(std::vector<Task<int>>{other, task, std::move(other)});
+    std::vector<Task<int>> tasks{other, task, std::move(other)};
+    const auto list = co_await gather(std::move(tasks));
     EXPECT_THAT(list, ElementsAre(3, 2, 3));
     EXPECT_EQ(order.text(), "ran again");
   }());
@@ -130,7 +131,8 @@ TEST(Gather, GA03AResultThatOthersMayAskForIsCopied) {
     std::vector<Task<std::string>> tasks{create_task(text()), create_task(text())};
     const auto copied = co_await gather(tasks);
     EXPECT_EQ(copied[1], tasks[1].result());
-    const auto twice = co_await gather(std::vector<Task<std::string>>{task, task});
+    std::vector<Task<std::string>> same{task, task};
+    const auto twice = co_await gather(std::move(same));
     EXPECT_EQ(twice[0], twice[1]);
   }());
 }
@@ -538,6 +540,16 @@ TEST(Gather, LeavesNothingBehindWhenTheLoopCloses) {
   loop->close();
   EXPECT_TRUE(waiting.cancelled());
   EXPECT_FALSE(never.done());
+}
+
+TEST(Gather, GA08MayBeCancelledBetweenTwoRunsOfItsLoop) {
+  TestLoop loop;
+  auto all = loop.run([]() -> Coro<rota::Gather<std::tuple<int, int>>> {
+    co_return gather(give_after(1h, 1), shield(give_after(1h, 2)));
+  }());
+  EXPECT_TRUE(all.cancel());
+  loop.run_until_idle();
+  EXPECT_EQ(outcome_of(all), "cancelled");
 }
 
 TEST(Gather, CopiesOfTheHandleMeanTheSameGather) {

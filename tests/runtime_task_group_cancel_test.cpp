@@ -3,10 +3,7 @@
 /// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours; the order
 /// lists are CPython 3.15's.
 
-#include <rota/context.hpp>
-#include <rota/future.hpp>
 #include <rota/task_group.hpp>
-#include <rota/timeout.hpp>
 #include <rota/with.hpp>
 
 #include "support/observe.hpp"
@@ -17,13 +14,11 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <exception>
+#include <functional>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace {
 
@@ -33,16 +28,10 @@ using rota::CancelledError;
 using rota::Coro;
 using rota::create_task;
 using rota::current_task;
-using rota::ExceptionGroup;
-using rota::Future;
 using rota::get_running_loop;
-using rota::KeyboardInterrupt;
-using rota::RuntimeError;
 using rota::sleep;
-using rota::Task;
 using rota::TaskGroup;
 using rota::with;
-using testing::IsEmpty;
 
 Coro<> sleeper(rota::Duration delay) { co_await sleep(delay); }
 Coro<> yield() { co_await sleep(0s); }

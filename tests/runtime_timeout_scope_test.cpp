@@ -17,8 +17,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <cmath>
 #include <exception>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <stdexcept>
@@ -35,12 +35,10 @@ using rota::create_task;
 using rota::current_task;
 using rota::Future;
 using rota::get_running_loop;
-using rota::RuntimeError;
 using rota::sleep;
 using rota::TaskGroup;
 using rota::timeout;
 using rota::Timeout;
-using rota::timeout_at;
 using rota::TimeoutError;
 using rota::TimePoint;
 using rota::with;

@@ -3,7 +3,6 @@
 /// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours; the order
 /// lists are CPython 3.15's.
 
-#include <rota/gather.hpp>
 #include <rota/wait.hpp>
 
 #include "support/loop_thread.hpp"
@@ -19,7 +18,6 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace {
 
@@ -34,8 +32,6 @@ using rota::RuntimeError;
 using rota::shield;
 using rota::sleep;
 using rota::Task;
-using rota::TimeoutError;
-using rota::TimePoint;
 using rota::wait_for;
 using testing::ElementsAre;
 using testing::IsEmpty;
@@ -383,6 +379,17 @@ TEST(Shield, SH02ACancelledOuterLeavesNothingAtTheInner) {
       EXPECT_EQ(co_await word_of(wait_for(shield(inner), 1s)), ":timeout");
     EXPECT_TRUE(inner.base()->waiters().empty());
   }());
+}
+
+TEST(Shield, SH02MayBeCancelledBetweenTwoRunsOfItsLoop) {
+  TestLoop loop;
+  auto inner = loop->create_task(give_after(1s, 1));
+  auto outer =
+      loop.run([](Task<int> kept) -> Coro<rota::Shield<int>> { co_return shield(kept); }(inner));
+  EXPECT_TRUE(outer.cancel());
+  EXPECT_TRUE(outer.cancelled());
+  EXPECT_TRUE(inner.base()->waiters().empty());
+  EXPECT_EQ(loop.run(inner), 1);
 }
 
 // SH03 "An already-done inner is returned unchanged."

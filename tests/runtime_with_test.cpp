@@ -23,7 +23,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace rota::testing_support;
-using rota::CancelledError;
 using rota::Coro;
 using rota::create_task;
 using rota::sleep;

@@ -88,9 +88,10 @@ class Bytes {
   Bytes(detail::BufferSlab& slab, std::byte* data, std::size_t size) noexcept
       : data_(data), size_(size), slab_(&slab) {}
 
-  std::byte* data_ = nullptr;  ///< In the block or in the slab's buffer, where remove_prefix() left it.
+  std::byte* data_ =
+      nullptr;  ///< In the block or in the slab's buffer, where remove_prefix() left it.
   std::size_t size_ = 0;
-  void* block_ = nullptr;              ///< Of operator new; null for a slice.
+  void* block_ = nullptr;               ///< Of operator new; null for a slice.
   detail::BufferSlab* slab_ = nullptr;  ///< Of a slice; alive while the slice is.
 };
 

@@ -1,14 +1,14 @@
 /// connection.hpp: open_connection(), a stream to somewhere else.
 #pragma once
 
+#include <rota/coro.hpp>
+#include <rota/socket.hpp>
+#include <rota/streams.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
-
-#include <rota/coro.hpp>
-#include <rota/socket.hpp>
-#include <rota/streams.hpp>
 
 namespace rota {
 

@@ -1,8 +1,14 @@
 /// server.hpp: start_server(), which listens and makes a task of every connection.
 #pragma once
 
+#include <rota/address.hpp>
+#include <rota/coro.hpp>
+#include <rota/loop.hpp>
+#include <rota/socket.hpp>
+#include <rota/streams.hpp>
+
+#include <chrono>
 #include <concepts>
-#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -13,12 +19,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include <rota/address.hpp>
-#include <rota/coro.hpp>
-#include <rota/loop.hpp>
-#include <rota/socket.hpp>
-#include <rota/streams.hpp>
 
 namespace rota {
 
@@ -50,6 +50,10 @@ class Server {
 
   /// Stops listening. Connections live on. Idempotent. Suspends: never.
   void close() const;
+  /// close(), then gives the connections `grace` to end by themselves; then close_clients(), and as
+  /// long again; then abort_clients(). Gives when the last one has ended. Cancelled, it leaves the
+  /// rest undone. Thread: a loop's. (Not in asyncio.)
+  Coro<> close(std::chrono::nanoseconds grace) const;
   /// Waits until close() was called and the last connection has ended. Thread: a loop's.
   Coro<> wait_closed() const;
   void close_clients() const;  ///< Closes every connection, after what was written is sent.

@@ -5,15 +5,15 @@
 /// connection is lost.
 #pragma once
 
+#include <rota/address.hpp>
+#include <rota/bytes.hpp>
+#include <rota/detail/io_wait.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <utility>
-
-#include <rota/address.hpp>
-#include <rota/bytes.hpp>
-#include <rota/detail/io_wait.hpp>
 
 namespace rota {
 
@@ -43,10 +43,10 @@ class Socket {
   bool is_open() const noexcept { return state_ != nullptr && !state_->closed; }
   int fileno() const noexcept { return is_open() ? state_->fd : -1; }  ///< -1 when closed.
 
-  void bind(const Address& address) const;           ///< Errors: OSError. Source: bind(2).
-  void listen(int backlog) const;                    ///< Errors: OSError. Source: listen(2).
-  Address getsockname() const;                       ///< Errors: OSError. Source: getsockname(2).
-  Address getpeername() const;                       ///< Errors: OSError. Source: getpeername(2).
+  void bind(const Address& address) const;  ///< Errors: OSError. Source: bind(2).
+  void listen(int backlog) const;           ///< Errors: OSError. Source: listen(2).
+  Address getsockname() const;              ///< Errors: OSError. Source: getsockname(2).
+  Address getpeername() const;              ///< Errors: OSError. Source: getpeername(2).
   void setsockopt(int level, int option, int value) const;  ///< Errors: OSError.
   int getsockopt(int level, int option) const;              ///< Errors: OSError.
   /// `how`: SHUT_RD, SHUT_WR or SHUT_RDWR. Errors: OSError. Source: shutdown(2).

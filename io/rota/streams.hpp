@@ -4,6 +4,12 @@
 /// RuntimeError on another one. Destroying the writer closes the connection.
 #pragma once
 
+#include <rota/address.hpp>
+#include <rota/bytes.hpp>
+#include <rota/detail/reader_state.hpp>
+#include <rota/detail/stream_transport.hpp>
+#include <rota/error.hpp>
+
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -16,12 +22,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <rota/address.hpp>
-#include <rota/bytes.hpp>
-#include <rota/detail/reader_state.hpp>
-#include <rota/detail/stream_transport.hpp>
-#include <rota/error.hpp>
 
 namespace rota {
 
@@ -48,7 +48,9 @@ class LimitOverrunError : public ValueError {
  public:
   LimitOverrunError(const std::string& message, std::size_t consumed)
       : ValueError(message), consumed_(consumed) {}
-  std::size_t consumed() const noexcept { return consumed_; }  ///< Bytes certainly before a separator.
+  std::size_t consumed() const noexcept {
+    return consumed_;
+  }  ///< Bytes certainly before a separator.
 
  private:
   std::size_t consumed_;
@@ -208,8 +210,9 @@ class StreamWriter {
 
   /// Waits until little enough is unsent. Below the high-water mark it neither sends nor waits.
   ///
-  /// Errors:   ConnectionResetError when the connection is lost; the reader's error; CancelledError.
-  /// Suspends: above the high-water mark, until the low one; once while the connection is closing.
+  /// Errors:   ConnectionResetError when the connection is lost; the reader's error;
+  /// CancelledError. Suspends: above the high-water mark, until the low one; once while the
+  /// connection is closing.
   detail::DrainAwaiter drain() const { return detail::DrainAwaiter(used("drain")); }
   void flush() const { used("flush").flush(); }  ///< Sends now what can be sent without waiting.
 
@@ -218,9 +221,7 @@ class StreamWriter {
   void abort() const { used("abort").abort(); }  ///< Closes and drops what was not sent.
   bool is_closing() const { return used("is_closing").is_closing(); }
   /// Waits until the connection is closed: by close(), or lost. Errors: what it was lost by.
-  detail::ClosedAwaiter wait_closed() const {
-    return detail::ClosedAwaiter(used("wait_closed"));
-  }
+  detail::ClosedAwaiter wait_closed() const { return detail::ClosedAwaiter(used("wait_closed")); }
   /// Ends the stream to the peer after what was written; reading goes on. Idempotent.
   void write_eof() const { used("write_eof").write_eof(); }
   bool can_write_eof() const noexcept { return true; }

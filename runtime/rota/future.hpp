@@ -10,6 +10,7 @@
 #include <rota/detail/bound.hpp>
 #include <rota/detail/callback.hpp>
 #include <rota/detail/completion_wait.hpp>
+#include <rota/loop.hpp>
 
 namespace rota {
 
@@ -27,24 +28,15 @@ class FutureBase : public Completable {
   void bind_if_unbound() {
     if (core() == nullptr) [[unlikely]] bind("await", true);
   }
+  /// A new one: belongs to `owner`.
+  void bind_to(LoopCore& owner) noexcept {
+    owner.retain();
+    core_.store(&owner, std::memory_order_release);  // pairs with the acquire in core()
+  }
   /// Owner. False: done already. Takes over `message` (may be null). Types built on futures (gather) pass it on instead.
   virtual bool cancel_requested(std::string* message) noexcept;
 
  protected:
-  /// Between two runs of its loop a future is set from outside: its waiters are made ready as if from inside.
-  class Entered {
-   public:
-    explicit Entered(const FutureBase& future) noexcept;
-    Entered(const Entered&) = delete;
-    Entered& operator=(const Entered&) = delete;
-    ~Entered() {
-      if (entered_) running_loop = nullptr;
-    }
-
-   private:
-    const bool entered_;
-  };
-
   explicit FutureBase(const Operations& operations) noexcept : Completable(operations, 1) {}
   virtual ~FutureBase();
   virtual ResultBase& result_base() noexcept = 0;
@@ -67,16 +59,16 @@ class FutureState : public FutureBase, public Result<T> {
   void set_result(Args&&... args) {
     this->use("Future.set_result");
     this->require_pending();
-    const FutureBase::Entered entered(*this);
+    const EnteredLoop entered(this->core());
     this->emplace(std::forward<Args>(args)...);
     this->finish(Outcome::value, 0);
   }
-  void set_exception(std::exception_ptr exception) {
+  void set_exception(std::exception_ptr error) {
     this->use("Future.set_exception");
     this->require_pending();
-    const FutureBase::Entered entered(*this);
-    const bool cancelled = is_cancelled_error(exception);
-    ResultBase::exception = std::move(exception);
+    const EnteredLoop entered(this->core());
+    const bool cancelled = is_cancelled_error(error);
+    ResultBase::exception = std::move(error);
     this->finish(cancelled ? Outcome::cancelled : Outcome::exception, 0);
   }
 
@@ -202,5 +194,13 @@ class Future {
  private:
   detail::FutureState<T>* state_;
 };
+
+template <typename T>
+Future<T> EventLoop::create_future() {
+  require_open();
+  Future<T> future;
+  future.state()->bind_to(*core);
+  return future;
+}
 
 }  // namespace rota

@@ -55,7 +55,7 @@ class GatherCore {
 
  private:
   virtual void complete() noexcept = 0;  ///< Every child is done.
-  virtual void fail(std::exception_ptr exception) noexcept = 0;
+  virtual void fail(std::exception_ptr error) noexcept = 0;
   void all_done(const GatherChild& last) noexcept;
 
   Completable& outer_;
@@ -143,7 +143,7 @@ class GatherState : public FutureState<R>, protected GatherCore {
   virtual R collect() = 0;
 
   bool cancel_requested(std::string* message) noexcept override {
-    const FutureBase::Entered entered(*this);
+    const EnteredLoop entered(this->core());
     const std::unique_ptr<std::string> text(message);
     return !this->done() && cancel_children(text.get());
   }
@@ -157,8 +157,8 @@ class GatherState : public FutureState<R>, protected GatherCore {
     this->finish(Outcome::value, 0);
   }
   /// A child that was cancelled fails the gather, but does not make it cancelled().
-  void fail(std::exception_ptr exception) noexcept override {
-    ResultBase::exception = std::move(exception);
+  void fail(std::exception_ptr error) noexcept override {
+    ResultBase::exception = std::move(error);
     this->finish(Outcome::exception, 0);
   }
 };
@@ -179,9 +179,9 @@ class TupleGather final : public GatherState<TupleResult<Form, As...>> {
 
  private:
   TupleResult<Form, As...> collect() override { return collect(std::index_sequence_for<As...>()); }
-  template <std::size_t... index>
-  TupleResult<Form, As...> collect(std::index_sequence<index...>) {
-    return TupleResult<Form, As...>(Form::template element<As>(children_[index])...);
+  template <std::size_t... Index>
+  TupleResult<Form, As...> collect(std::index_sequence<Index...>) {
+    return TupleResult<Form, As...>(Form::template element<As>(children_[Index])...);
   }
 
   GatherChild children_[sizeof...(As) + 1];  // one more: there may be none

@@ -134,7 +134,8 @@ struct LoopOptions {
   unsigned completion_entries = 4096;  ///< Completions kept before the kernel overflows into its own memory.
   std::chrono::nanoseconds spin{0};    ///< Look for work this long before sleeping. 0: sleep at once.
   bool fairness = true;                ///< False: a task may await ready things without end (for order tests).
-  detail::Kernel* kernel = nullptr;    ///< Null: the machine. Otherwise outlives the loop.
+  /// Null: the machine. Otherwise outlives the loop and every handle, task and future of it.
+  detail::Kernel* kernel = nullptr;
   std::uint32_t feature_mask = ~0u;    ///< Clears probed kernel features: stands in for older kernels.
 };
 
@@ -190,6 +191,7 @@ class EventLoop final : public detail::LoopState {
                       std::source_location site = std::source_location::current());
   template <typename T>
   Task<T> create_task(Coro<T> coro, std::source_location site = std::source_location::current());
+  /// A future that belongs to this loop already. As: loop.create_future.
   template <typename T = void>
   Future<T> create_future();
 

@@ -100,21 +100,28 @@ template <typename Rep, typename Period>
 
 namespace detail {
 
-/// Awaits in the task that runs it, under a Timeout of its own. `keep`: a handle that the caller
-/// keeps too.
-template <bool keep, typename A>
+/// What is awaited: a handle that the caller keeps too, or all that there is.
+template <bool Keep, typename A>
+decltype(auto) given(A& awaitable) noexcept {
+  if constexpr (Keep) {
+    return std::as_const(awaitable);
+  } else {
+    return std::move(awaitable);
+  }
+}
+
+/// Awaits in the task that runs it, under a Timeout of its own.
+template <bool Keep, typename A>
 Coro<ValueOf<A>> await_within(std::optional<Duration> delay, A awaitable) {
   Timeout scope = delay ? Timeout(*delay) : Timeout();
   Result<ValueOf<A>> result;
   scope.aenter();
   try {
     if constexpr (std::is_void_v<ValueOf<A>>) {
-      co_await std::move(awaitable);
+      co_await given<Keep>(awaitable);
       result.emplace();
-    } else if constexpr (keep) {
-      result.emplace(co_await std::as_const(awaitable));
     } else {
-      result.emplace(co_await std::move(awaitable));
+      result.emplace(co_await given<Keep>(awaitable));
     }
   } catch (...) {
     scope.aexit(std::current_exception());

@@ -39,8 +39,8 @@ class FollowingFuture : public FutureState<R> {
   }
   Completable& inner() const noexcept { return *watch_.target(); }
   bool abandoned() const noexcept { return watch_.abandoned(); }
-  void fail(std::exception_ptr exception, Outcome outcome) noexcept {
-    ResultBase::exception = std::move(exception);
+  void fail(const std::exception_ptr& error, Outcome outcome) noexcept {
+    ResultBase::exception = error;
     this->finish(outcome, 0);
   }
 
@@ -61,7 +61,7 @@ class FollowingFuture : public FutureState<R> {
   virtual void settle() noexcept = 0;  ///< The inner is done, or abandoned.
 
   bool cancel_requested(std::string* message) noexcept override {
-    const FutureBase::Entered entered(*this);
+    const EnteredLoop entered(this->core());
     if (!FutureBase::cancel_requested(message)) return false;
     if (watch_.started() && watch_.stop(*this))
       this->release();  // the watch's: the caller has one of its own

@@ -119,6 +119,10 @@ std::string compare(Process& process, const Command& command, Clock::time_point 
       skipping = true;
       continue;
     }
+    if (expected == "^C") {
+      process.interrupt();
+      continue;
+    }
     std::optional<std::string> line;
     do {
       line = process.read_line(deadline);
@@ -129,7 +133,6 @@ std::string compare(Process& process, const Command& command, Clock::time_point 
       return "expected '" + expected + "', but it wrote '" + *line + "'";
   }
   if (command.in_background) return {};
-  if (command.interrupted) process.interrupt();
   while (skipping && process.read_line(deadline)) {
   }
   return process.finish(deadline);
@@ -153,6 +156,7 @@ std::vector<Command> parse_transcript(const std::vector<std::string>& source_lin
           {text.substr(2, text.size() - (in_background ? 4 : 2)), in_background, false, {}});
     } else if (!session.empty() && text == "^C") {
       session.back().interrupted = true;
+      session.back().expected.push_back(text);  // in its place: what follows is said because of it
     } else if (!session.empty()) {
       session.back().expected.push_back(std::move(text));
     }

@@ -23,7 +23,7 @@ namespace rota::testing_support {
 struct Command {
   std::string line;  ///< Without "$ " and "&".
   bool in_background = false;
-  bool interrupted = false;  ///< By ^C after the last expected line.
+  bool interrupted = false;  ///< By ^C, which stands among the expected lines.
   std::vector<std::string> expected;
 };
 

@@ -5,19 +5,21 @@
 /// home when that is destroyed:
 ///   1. on its loop directly: into the ring, at once. That is one store: the kernel looks at the
 ///      ring only inside the loop's own enter, so there is nothing to gather for;
-///   2. on another thread by the loop's inbox; the node is built inside the buffer that is free now;
-///   3. after the loop has closed, from anywhere: it only counts down, and the last one ends the slab.
+///   2. on another thread by the loop's inbox; the node is built inside the buffer that is free
+///   now;
+///   3. after the loop has closed, from anywhere: it only counts down, and the last one ends the
+///   slab.
 /// Only as many buffers circulate as were needed so far: a ring is first in, first out, so each of
 /// them is touched in turn and has to share the cache with the others.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
 
 #include <rota/bytes.hpp>
 #include <rota/detail/atomic.hpp>
 #include <rota/detail/immovable.hpp>
 #include <rota/loop.hpp>
+
+#include <cstddef>
+#include <cstdint>
 
 struct io_uring_buf_ring;
 
@@ -97,7 +99,7 @@ class BufferSlab : Immovable {
   io_uring_buf_ring* ring_ = nullptr;
   unsigned circulating_ = 0;  ///< Buffers that were put into the ring at least once.
   unsigned in_ring_ = 0;      ///< Free, as far as the completions that we saw tell.
-  std::int64_t out_ = 0;      ///< Slices that have not come home. Owner's plain data, until detach().
+  std::int64_t out_ = 0;  ///< Slices that have not come home. Owner's plain data, until detach().
   std::uint64_t grown_at_step_ = 0;
   bool detached_ = false;  ///< Owner's.
   /// 1 for the owner until detach(), which adds out_; from then on each slice that ends takes one

@@ -1,15 +1,16 @@
-/// chunk_buffer.hpp: bytes on their way, in one piece: what a stream holds to be read, or to be sent.
+/// chunk_buffer.hpp: bytes on their way, in one piece: what a stream holds to be read, or to be
+/// sent.
 ///
 /// A single chunk is kept as it came, a slice of the receive buffers for example; the second one
 /// makes it a heap block that grows. So what is inside is always contiguous, an empty one owns no
 /// memory, and bytes are copied only when chunks pile up.
 #pragma once
 
+#include <rota/bytes.hpp>
+
 #include <cstddef>
 #include <span>
 #include <utility>
-
-#include <rota/bytes.hpp>
 
 namespace rota::detail {
 

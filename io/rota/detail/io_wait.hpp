@@ -4,16 +4,16 @@
 /// attempt() makes a non-blocking call. If that has no outcome, a request goes to the kernel, the
 /// task waits, and when the request is settled the *attempt* is queued in the task's place
 /// (runtime/README.md, section 6): after_wait() looks at the request's result and either has an
-/// outcome, with which the coroutine goes on at once, or begins to wait anew. So what is consumed is
-/// delivered in the same breath, and no cancel can come between the two.
+/// outcome, with which the coroutine goes on at once, or begins to wait anew. So what is consumed
+/// is delivered in the same breath, and no cancel can come between the two.
 #pragma once
+
+#include <rota/detail/operation.hpp>
+#include <rota/task.hpp>
 
 #include <coroutine>
 #include <cstdint>
 #include <utility>
-
-#include <rota/detail/operation.hpp>
-#include <rota/task.hpp>
 
 namespace rota::detail {
 

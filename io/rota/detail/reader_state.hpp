@@ -5,6 +5,11 @@
 /// leave the buffer only when the coroutine goes on at once, so a cancel loses none.
 #pragma once
 
+#include <rota/bytes.hpp>
+#include <rota/detail/atomic.hpp>
+#include <rota/detail/chunk_buffer.hpp>
+#include <rota/task.hpp>
+
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -14,16 +19,12 @@
 #include <utility>
 #include <vector>
 
-#include <rota/bytes.hpp>
-#include <rota/detail/atomic.hpp>
-#include <rota/detail/chunk_buffer.hpp>
-#include <rota/task.hpp>
-
 namespace rota::detail {
 
 class ReaderWait;
 
-/// Loop-affine, but for its references. Reading is paused above 2 x limit unread bytes and goes on at limit.
+/// Loop-affine, but for its references. Reading is paused above 2 x limit unread bytes and goes on
+/// at limit.
 class ReaderState : Immovable {
  public:
   /// `core`: null binds it to the loop of its first use. Errors: ValueError (limit 0).
@@ -48,7 +49,8 @@ class ReaderState : Immovable {
 
   /// Errors: RuntimeError when bound to another loop than the one that runs.
   void use(const char* operation) {
-    if (core_ != running_core() || core_ == nullptr) [[unlikely]] bind(operation);
+    if (core_ != running_core() || core_ == nullptr) [[unlikely]]
+      bind(operation);
   }
   LoopCore* core() const noexcept { return core_; }
 
@@ -138,7 +140,8 @@ class ReaderWait : public Waiting {
   ReaderWait(ReaderWait&& other) noexcept
       : Waiting(std::move(other)), state_(other.state_), count_(other.count_), want_(other.want_) {}
   ~ReaderWait() {
-    if (linked_) [[unlikely]] state_->waiter_ = nullptr;
+    if (linked_) [[unlikely]]
+      state_->waiter_ = nullptr;
     if (held_) state_->unhold();
   }
 
@@ -183,7 +186,7 @@ class ReaderWait : public Waiting {
   std::uint32_t takes_ = 0;   ///< as long as the state's number is still this.
   Want want_;
   Found found_ = Found::nothing;
-  bool held_ = false;     ///< The state, from the suspension on: its handles may go meanwhile.
+  bool held_ = false;  ///< The state, from the suspension on: its handles may go meanwhile.
   bool linked_ = false;
   bool refused_ = false;  ///< Somebody else waits.
   bool ready_ = false;    ///< The attempt found what was wanted.

@@ -5,8 +5,9 @@
 ///   receive  multishot recv into the loop's buffers. When those run dry, a poll, and then recv
 ///            calls into heap memory, until a quarter of the buffers is free again. Cancelled while
 ///            reading is paused.
-///   send     collected until the running resume ends (loop.deferred), then one send call; what the
-///            socket does not take goes into one SEND request, the next part after it.
+///   send     collected until the running resume ends (loop.deferred), then one send call, or when
+///            other tasks are ready too one SEND request, submitted with theirs. What the socket
+///            does not take goes into one SEND request, the next part after it.
 ///   close    open → closing (nothing more is read; what is unsent is still sent) → closed: the
 ///            descriptor is closed once nothing on it is in flight. After an error or abort():
 ///            open → dropping (what is unsent is dropped) → closed.
@@ -14,17 +15,17 @@
 /// close_if_idle(), because the transport may be gone after that.
 #pragma once
 
-#include <coroutine>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <utility>
-
 #include <rota/address.hpp>
 #include <rota/detail/buffer_ring.hpp>
 #include <rota/detail/operation.hpp>
 #include <rota/detail/reader_state.hpp>
 #include <rota/loop.hpp>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
 
 namespace rota::detail {
 
@@ -118,7 +119,8 @@ class [[nodiscard]] ClosedAwaiter final : public StreamWait {
   void suspend(TaskBase& task, std::coroutine_handle<> leaf) noexcept;
 };
 
-/// The two operations and the flush node are bases: their hooks know the transport without a pointer.
+/// The two operations and the flush node are bases: their hooks know the transport without a
+/// pointer.
 struct ReceiveOperation : Operation {
   ReceiveOperation() noexcept : Operation("stream recv") {}
   void on_result(int result, std::uint32_t flags) noexcept final;
@@ -132,7 +134,10 @@ struct FlushNode : Runnable {
   using Runnable::Runnable;
 };
 
-class StreamTransport : public ReaderState, public ReceiveOperation, public SendOperation, public FlushNode {
+class StreamTransport : public ReaderState,
+                        public ReceiveOperation,
+                        public SendOperation,
+                        public FlushNode {
  public:
   /// Takes over `fd`. Its references: the caller's, and the loop's until it is closed. Owner.
   StreamTransport(EventLoop& loop, int fd, std::size_t limit);
@@ -184,6 +189,7 @@ class StreamTransport : public ReaderState, public ReceiveOperation, public Send
   enum class Phase : std::uint8_t { open, closing, dropping, closed };
   enum class Receiving : std::uint8_t { multishot, poll };
   enum class WriteEnd : std::uint8_t { open, asked, done };
+  enum class SendWhen : std::uint8_t { at_once, writable };  ///< The socket was full a moment ago.
 
   ReceiveOperation& receive() noexcept { return *this; }
   SendOperation& send_operation() noexcept { return *this; }
@@ -209,7 +215,7 @@ class StreamTransport : public ReaderState, public ReceiveOperation, public Send
   void collected() noexcept;
   void send_collected() noexcept;
   std::size_t try_send(std::span<const std::byte> data) noexcept;
-  void start_send(bool poll_first = true) noexcept;
+  void start_send(SendWhen when) noexcept;
   void send_settled() noexcept;
   void sent() noexcept;
   static void run_flush(Runnable& node, bool dropped) noexcept;
@@ -225,9 +231,10 @@ class StreamTransport : public ReaderState, public ReceiveOperation, public Send
   Receiving receiving_ = Receiving::multishot;
   WriteEnd write_end_ = WriteEnd::open;
   bool flush_queued_ = false;  ///< In loop.deferred: not closed before it has run.
-  bool drain_waits_ = false;   ///< Above the high-water mark when last drained, and not yet below the low one.
-  ChunkBuffer pending_;        ///< Collected, not yet given to the kernel.
-  Bytes sending_;              ///< Of the SEND request; what is left of it.
+  bool drain_waits_ =
+      false;  ///< Above the high-water mark when last drained, and not yet below the low one.
+  ChunkBuffer pending_;                 ///< Collected, not yet given to the kernel.
+  Bytes sending_;                       ///< Of the SEND request; what is left of it.
   std::size_t high_water_ = 64 * 1024;  ///< As asyncio.
   std::size_t low_water_ = 16 * 1024;
   StreamWaitList drains_;
@@ -235,7 +242,8 @@ class StreamTransport : public ReaderState, public ReceiveOperation, public Send
   StreamRegistry& registry_;
   StreamTransport* next_ = nullptr;  ///< In the registry's list.
   StreamTransport* previous_ = nullptr;
-  std::unique_ptr<Address> peername_;  ///< Kept once asked for, since the end of a connection makes it unknown.
+  std::unique_ptr<Address>
+      peername_;  ///< Kept once asked for, since the end of a connection makes it unknown.
 };
 
 }  // namespace rota::detail

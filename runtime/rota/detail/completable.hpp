@@ -188,6 +188,21 @@ class Completable : Immovable {
   Outcome outcome_ = Outcome::pending;
 };
 
+/// Between two runs of its loop, and before the first, a task or future may be used by its loop's thread: what that makes
+/// ready is queued as if from inside.
+class EnteredLoop : Immovable {
+ public:
+  explicit EnteredLoop(const LoopCore* core) noexcept : entered_(running_loop == nullptr) {
+    if (entered_ && core != nullptr && core->at_rest_for_this_thread()) running_loop = core->loop();
+  }
+  ~EnteredLoop() {
+    if (entered_) running_loop = nullptr;
+  }
+
+ private:
+  const bool entered_;
+};
+
 /// The exception of a done one, which counts as retrieved. Errors: InvalidStateError; its CancelledError.
 std::exception_ptr exception_of_done(const Completable& completable);
 /// Errors: InvalidStateError when not done.

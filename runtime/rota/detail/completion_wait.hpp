@@ -37,7 +37,7 @@ class CompletionWait : public Waiting, public CompletionLink {
   explicit CompletionWait(Completable* target) noexcept
       : Waiting(&CompletionWait::cancel), CompletionLink(target, &CompletionWait::notified) {}
   CompletionWait(CompletionWait&& other) noexcept
-      : Waiting(std::move(other)),
+      : Waiting(&CompletionWait::cancel),
         CompletionLink(std::exchange(other.target_, nullptr), &CompletionWait::notified) {}
   ~CompletionWait() {
     // Still linked here: the frame is destroyed while its task waits (the loop closes).

@@ -58,9 +58,9 @@ inline constexpr bool copyable<std::tuple<Ts...>> = (copyable<Ts> && ...);
 
 /// The value of a done task or future: moved out if nobody else can ask for it (or if it cannot be
 /// copied), else copied.
-template <bool shared, typename T>
+template <bool Shared, typename T>
 T take_value(const Completable& target, Result<T>& result) {
-  if constexpr (shared && !std::is_void_v<T> && !std::is_reference_v<T> &&
+  if constexpr (Shared && !std::is_void_v<T> && !std::is_reference_v<T> &&
                 copyable<std::remove_cv_t<T>>) {
     if (!target.only_reference()) return result.get();
   }
@@ -75,6 +75,7 @@ class Held {
 
   /// Makes a task of what is none yet. Errors: RuntimeError outside a running loop.
   template <typename Given>
+    requires(!std::same_as<std::remove_cvref_t<Given>, Held>)
   explicit Held(Given&& given) {
     if constexpr (is_task<A>) {
       given.base()->retain();

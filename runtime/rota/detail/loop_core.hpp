@@ -74,8 +74,10 @@ class LoopCore final : Immovable {
     // acquire: pairs with the release in set_owner().
     return owner_.load(std::memory_order_acquire) == this_thread_token();
   }
-  bool has_owner() const noexcept {
-    return owner_.load(std::memory_order_relaxed) != nullptr;  // null → set: only a hint for other threads
+  /// Nobody else can be at the loop: this thread owns it, or nobody has run it yet. Only asked outside of runs.
+  bool at_rest_for_this_thread() const noexcept {
+    const void* const owner = owner_.load(std::memory_order_acquire);  // pairs with the release in set_owner()
+    return owner == nullptr || owner == this_thread_token();
   }
   /// The loop, until it is closed. Owner.
   LoopState* loop() const noexcept { return loop_; }
