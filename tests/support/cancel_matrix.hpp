@@ -1,6 +1,7 @@
 /// cancel_matrix.hpp: one cell of the cancel matrix: what is awaited, when the cancel comes, and from where.
 #pragma once
 
+#include <rota/future.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 
