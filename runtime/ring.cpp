@@ -12,11 +12,6 @@
 namespace rota::detail {
 namespace {
 
-// The kernel runs 20 items of deferred work in an enter (IO_LOCAL_TW_DEFAULT_MAX). More rounds, so
-// that one step sees all that is ready, as with epoll_wait(2); bounded, so that a flood of
-// datagrams does not keep the loop in here.
-constexpr unsigned deferred_work_rounds = 12;
-
 constexpr unsigned retry_backoff_max = 64;
 constexpr std::int64_t nanoseconds_in_millisecond = 1'000'000;
 
@@ -106,7 +101,6 @@ void Ring::make_room() noexcept {
 void Ring::enter_nowait() noexcept {
   if (retry_due()) repeat_missed_cancels();
   enter(0, IORING_ENTER_GETEVENTS, nullptr);
-  run_deferred_work();
 }
 
 void Ring::wait(std::int64_t timeout_ns) noexcept {
@@ -125,16 +119,6 @@ void Ring::wait(std::int64_t timeout_ns) noexcept {
   ++counters_.waits;
   enter(1, IORING_ENTER_GETEVENTS | no_iowait, timeout_ns < 0 ? nullptr : &time);
   if (limited && !has_completions()) retry_countdown_ = 0;
-  run_deferred_work();
-}
-
-void Ring::run_deferred_work() noexcept {
-  for (unsigned round = 0; round < deferred_work_rounds; ++round) {
-    // Relaxed: as in wants_enter().
-    const unsigned flags = std::atomic_ref(*memory_.sq_flags).load(std::memory_order_relaxed);
-    if ((flags & IORING_SQ_TASKRUN) == 0 || completions_ready() >= memory_.cq_entries / 2) return;
-    enter(0, IORING_ENTER_GETEVENTS, nullptr);
-  }
 }
 
 // --- completion -------------------------------------------------------------------------------

@@ -92,7 +92,9 @@ class Ring : Immovable {
   bool wants_enter() const noexcept;
   /// reap() has something to do.
   bool has_completions() const noexcept;
-  /// Submits and runs deferred work; does not sleep.
+  /// Submits and runs deferred work; does not sleep. The kernel runs 20 items of it in one enter:
+  /// the rest stays flagged (wants_enter()) for the next step, so that a flood of completions does
+  /// not hold up what is ready.
   void enter_nowait() noexcept;
   /// Submits and sleeps until there is a completion, a signal came, or `timeout_ns` (negative: no
   /// limit) passed; all of them are normal, and it may return early without reason.
@@ -143,7 +145,6 @@ class Ring : Immovable {
   int enter(unsigned min_complete, unsigned flags, const __kernel_timespec* timeout) noexcept;
   void publish_sqes() noexcept;
   void publish_cq_head() noexcept;
-  void run_deferred_work() noexcept;
   unsigned completions_ready() const noexcept;
   Completion take_completion() noexcept;
   void set_aside_completions() noexcept;

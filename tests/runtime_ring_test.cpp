@@ -100,7 +100,7 @@ TEST_P(Ring, LosesNothingWhenTheCompletionQueueOverflows) {
   for (const TestOperation* nop : nops) EXPECT_EQ(nop->results.size(), 1u);
 }
 
-TEST_P(Ring, ReapsInOneStepAllOfTwoHundredThatBecameReady) {
+TEST_P(Ring, LosesNoneOfTwoHundredThatBecameReadyAtOnceWithOneEnterAStep) {
   make_ring();
   std::vector<int> doorbells;
   std::vector<TestOperation*> polls;
@@ -110,8 +110,15 @@ TEST_P(Ring, ReapsInOneStepAllOfTwoHundredThatBecameReady) {
   }
   step();
   for (const int fd : doorbells) kernel.ring_doorbell(fd);
-  EXPECT_TRUE(ring().wants_enter()) << "deferred work is there to run";
-  EXPECT_EQ(step(), 200u) << "the kernel runs 20 in an enter";
+  const std::uint64_t enters_before = ring().counters().enters;
+  std::uint64_t steps = 0;
+  unsigned seen = 0;
+  for (; seen < 200 && steps < 200; ++steps) {
+    ASSERT_TRUE(ring().wants_enter()) << "deferred work is there to run";
+    seen += step();
+  }
+  EXPECT_EQ(seen, 200u);  // the kernel runs 20 in an enter: none of the others is forgotten
+  EXPECT_EQ(ring().counters().enters - enters_before, steps) << "at most one enter in a step";
   for (const TestOperation* poll : polls) EXPECT_EQ(poll->results.size(), 1u);
 }
 
