@@ -1,5 +1,6 @@
-/// graceful_shutdown.cpp: a server that finishes what it has begun when it is told to stop (Ctrl-C, or SIGTERM from a
-/// supervisor): it stops accepting, gives requests in progress five seconds, and exits with 0.  --port N (0: any)
+/// graceful_shutdown.cpp: a server that finishes what it has begun when it is told to stop (Ctrl-C,
+/// or SIGTERM from a supervisor): it stops accepting, gives requests in progress five seconds, and
+/// exits with 0.  --port N (0: any)
 ///
 ///     $ ./graceful_shutdown
 ///     listening on port ...
@@ -53,5 +54,6 @@ rota::Coro<> serve(unsigned short port) {
 
 int main(int count, char** arguments) {
   const bool has_port = count == 3 && std::string_view(arguments[1]) == "--port";
-  rota::run(serve(has_port ? static_cast<unsigned short>(std::atoi(arguments[2])) : 0), {.loops = 1});
+  rota::run(serve(has_port ? static_cast<unsigned short>(std::atoi(arguments[2])) : 0),
+            {.loops = 1});
 }

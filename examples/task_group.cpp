@@ -1,5 +1,5 @@
-/// task_group.cpp: tasks that begin and end together. If one fails, the others are cancelled, and what was thrown comes
-/// out as one ExceptionGroup.
+/// task_group.cpp: tasks that begin and end together. If one fails, the others are cancelled, and
+/// what was thrown comes out as one ExceptionGroup.
 ///
 ///     $ ./task_group
 ///     quick is done

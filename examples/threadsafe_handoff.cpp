@@ -1,5 +1,6 @@
-/// threadsafe_handoff.cpp: from a plain thread into a loop, and back. A sensor thread posts readings to the loop with
-/// call_soon_threadsafe, so that the sum needs no lock; then it runs a coroutine there and waits for its result.
+/// threadsafe_handoff.cpp: from a plain thread into a loop, and back. A sensor thread posts
+/// readings to the loop with call_soon_threadsafe, so that the sum needs no lock; then it runs a
+/// coroutine there and waits for its result.
 ///
 ///     $ ./threadsafe_handoff
 ///     1000 readings, sum 500500
@@ -31,9 +32,8 @@ rota::Coro<> collect() {
       loop.call_soon_threadsafe([&readings, value] { readings.add(value); });
     }
     auto result = rota::run_coroutine_threadsafe(average(readings), loop);
-    loop.call_soon_threadsafe([average_asked_for, mean = result.result()] {
-      average_asked_for.set_result(mean);
-    });
+    loop.call_soon_threadsafe(
+        [average_asked_for, mean = result.result()] { average_asked_for.set_result(mean); });
   });
   co_await readings.enough;
   std::cout << "1000 readings, sum " << readings.sum << std::endl;

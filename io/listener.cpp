@@ -154,10 +154,12 @@ Listeners& Listeners::of(EventLoop& loop) {
 }
 
 Listeners::~Listeners() {
+  [[maybe_unused]] const Listener* leaked = nullptr;
   for (auto& listener : std::exchange(all_, {})) {
     std::erase(listener->share_.listeners, listener.get());
     listener->server_->done();
-    if (listener->in_flight()) (void)listener.release();  // the kernel may still write there
+    // The kernel may still write there.
+    if (listener->in_flight()) leaked = listener.release();
   }
 }
 

@@ -24,7 +24,7 @@ class Listener final : public Operation, public ServeNode, public TimerNode {
  public:
   /// Owner. Adds itself to the loop's Listeners, to the share, and to what keeps the server open.
   static void open(std::shared_ptr<ServerState> server, ServerShare& share, Socket socket);
-  ~Listener();
+  ~Listener() override;
 
   void start() noexcept;  ///< Begins to accept. Owner.
   void close() noexcept;  ///< It may be gone after this. Owner.

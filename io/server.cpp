@@ -51,14 +51,14 @@ std::vector<Socket> bind_all(const std::vector<Address>& addresses, const Server
   throw OSError(EADDRINUSE, "no port is free for both IPv4 and IPv6");
 }
 
-Server open_server(ConnectionHandler handler, std::vector<Socket> sockets,
+Server open_server(const ConnectionHandler& handler, std::vector<Socket> sockets,
                    const ServerOptions& options) {
   for (const Socket& socket : sockets) {
     // Accepted sockets inherit it. What is not TCP refuses, which is as good.
     const int on = 1;
     ::setsockopt(socket.fileno(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
-  auto state = std::make_shared<ServerState>(std::move(handler), sockets, options);
+  auto state = std::make_shared<ServerState>(handler, sockets, options);
   state->open(std::move(sockets));
   return Server(std::move(state));
 }
@@ -71,12 +71,13 @@ Coro<Server> bind_and_open(ConnectionHandler handler, std::string host, std::uin
   if (options.reuse_port) {
     // A listening socket for each further loop, at the same addresses.
     std::vector<Address> addresses;
+    addresses.reserve(sockets.size());
     for (const Socket& socket : sockets) addresses.push_back(socket.getsockname());
     for (std::size_t i = 1; i < loops.size(); ++i) {
       for (Socket& socket : bind_all(addresses, options)) sockets.push_back(std::move(socket));
     }
   }
-  co_return open_server(std::move(handler), std::move(sockets), options);
+  co_return open_server(handler, std::move(sockets), options);
 }
 
 Coro<Server> adopt_and_open(ConnectionHandler handler, Socket socket, ServerOptions options,
@@ -93,7 +94,7 @@ Coro<Server> adopt_and_open(ConnectionHandler handler, Socket socket, ServerOpti
   }
   std::vector<Socket> sockets;
   sockets.push_back(std::move(socket));
-  co_return open_server(std::move(handler), std::move(sockets), options);
+  co_return open_server(handler, std::move(sockets), options);
 }
 
 std::vector<LoopHandle> copied(std::span<const LoopHandle> loops) {
@@ -116,35 +117,50 @@ Coro<> serve_until_cancelled(std::shared_ptr<ServerState> state) {
   }
   state->end_serve_forever();
   state->close();
-  state->close_clients(false);
+  state->close_clients();
   co_await wait_until_over(state);
   std::rethrow_exception(cancelled);
 }
+
+/// Sets a future when time is over, unless it is set before.
+class Deadline : Immovable {
+ public:
+  Deadline(Future<> future, Duration delay)
+      : timer_(get_running_loop().call_later(delay, [this] { pass(); })),
+        future_(std::move(future)) {}
+  ~Deadline() { timer_.cancel(); }
+  bool has_passed() const noexcept { return passed_; }
+
+ private:
+  void pass() {
+    if (future_.done()) return;
+    passed_ = true;
+    future_.set_result();
+  }
+
+  TimerHandle timer_;
+  Future<> future_;
+  bool passed_ = false;
+};
 
 /// Whether the server was over before `delay` had passed.
 Coro<bool> is_over_within(std::shared_ptr<ServerState> state, Duration delay) {
   const Future<> over;
   state->tell_when_over(over);
-  bool in_time = true;
-  const TimerHandle timer = get_running_loop().call_later(delay, [over, &in_time] {
-    if (over.done()) return;
-    in_time = false;
-    over.set_result();
-  });
-  struct Disarm {
-    const TimerHandle& handle;
-    ~Disarm() { handle.cancel(); }
-  } disarm{timer};
+  const Deadline deadline(over, delay);
   co_await over;
-  co_return in_time;
+  co_return !deadline.has_passed();
 }
 
 Coro<> close_with_grace(std::shared_ptr<ServerState> state, Duration grace) {
+  // No co_await in a condition: `if (co_await f()) co_return;` ends in a wild jump under g++ 12.
   state->close();
-  if (co_await is_over_within(state, grace)) co_return;
-  state->close_clients(false);
-  if (co_await is_over_within(state, grace)) co_return;
-  state->close_clients(true);
+  bool over = co_await is_over_within(state, grace);
+  if (over) co_return;
+  state->close_clients();
+  over = co_await is_over_within(state, grace);
+  if (over) co_return;
+  state->abort_clients();
   co_await wait_until_over(state);
 }
 
@@ -172,14 +188,14 @@ Coro<> Server::close(std::chrono::nanoseconds grace) const {
   return detail::close_with_grace(state_, grace);
 }
 Coro<> Server::wait_closed() const { return detail::wait_until_over(state_); }
-void Server::close_clients() const { state_->close_clients(false); }
-void Server::abort_clients() const { state_->close_clients(true); }
+void Server::close_clients() const { state_->close_clients(); }
+void Server::abort_clients() const { state_->abort_clients(); }
 void Server::start_serving() const { state_->start_serving(); }
 Coro<> Server::serve_forever() const { return detail::serve_until_cancelled(state_); }
 bool Server::is_serving() const noexcept { return state_->is_serving(); }
 std::uint16_t Server::port() const noexcept { return state_->addresses().front().port(); }
 LoopHandle Server::get_loop() const { return state_->home(); }
-Coro<> Server::aexit(std::exception_ptr /*exception*/) const {
+Coro<> Server::aexit(const std::exception_ptr& /*exception*/) const {
   return detail::close_and_wait(state_);
 }
 

@@ -53,7 +53,7 @@ struct ServerState::Opening : Immovable {
   Socket socket;
 };
 
-ServerState::ServerState(ConnectionHandler handler, const std::vector<Socket>& sockets,
+ServerState::ServerState(const ConnectionHandler& handler, const std::vector<Socket>& sockets,
                          const ServerOptions& options)
     : options_(options), context_(copy_context()) {
   if (options.limit == 0) throw ValueError("Limit cannot be <= 0");
@@ -122,19 +122,28 @@ void ServerState::close() {
   done();
 }
 
-void ServerState::close_clients(bool drop) {
+namespace {
+
+/// Calls `end` for each connection; it may take the connection out of the list.
+void for_each_connection(ServerShare& share, void (StreamTransport::*end)() noexcept) {
+  for (ServerConnection* next = share.first_connection; next != nullptr;) {
+    ServerConnection& connection = *next;
+    next = connection.next_connection();
+    (connection.*end)();
+  }
+}
+
+}  // namespace
+
+void ServerState::close_clients() {
   for (const auto& share : shares_) {
-    on_share(*share, [drop](ServerShare& here) {
-      for (ServerConnection* next = here.first_connection; next != nullptr;) {
-        ServerConnection& connection = *next;
-        next = connection.next_connection();
-        if (drop) {
-          connection.abort();
-        } else {
-          connection.close();
-        }
-      }
-    });
+    on_share(*share, [](ServerShare& here) { for_each_connection(here, &StreamTransport::close); });
+  }
+}
+
+void ServerState::abort_clients() {
+  for (const auto& share : shares_) {
+    on_share(*share, [](ServerShare& here) { for_each_connection(here, &StreamTransport::abort); });
   }
 }
 
@@ -147,7 +156,7 @@ void ServerState::on_share(ServerShare& share, std::function<void(ServerShare&)>
     share.loop.call_soon_threadsafe(
         [self = shared_from_this(), &share, action = std::move(action)] { action(share); });
   } catch (const RuntimeError&) {
-    // That loop is closed, and what the server had there has ended with it.
+    return;  // that loop is closed, and what the server had there has ended with it
   }
 }
 
@@ -201,7 +210,7 @@ void ServerState::tell_here(LoopHandle loop, Future<> future) {
     try {
       loop.call_soon_threadsafe(tell);
     } catch (const RuntimeError&) {
-      // Nobody waits there any more.
+      return;  // nobody waits there any more
     }
   }
 }

@@ -47,7 +47,7 @@ struct ServerShare : Immovable {
 class ServerState : public std::enable_shared_from_this<ServerState>, Immovable {
  public:
   /// On the home loop. Errors: OSError, RuntimeError, ValueError.
-  ServerState(ConnectionHandler handler, const std::vector<Socket>& sockets,
+  ServerState(const ConnectionHandler& handler, const std::vector<Socket>& sockets,
               const ServerOptions& options);
   /// Makes the listeners; with options.start_serving they listen. Once.
   void open(std::vector<Socket> sockets);
@@ -55,7 +55,8 @@ class ServerState : public std::enable_shared_from_this<ServerState>, Immovable 
   // --- any thread ---
   void close();
   void start_serving();
-  void close_clients(bool drop);
+  void close_clients();
+  void abort_clients();
   bool is_closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
   bool is_serving() const noexcept {
     return serving_.load(std::memory_order_relaxed) && !is_closed();  // two hints for the caller

@@ -193,10 +193,10 @@ void StreamWait::hold() noexcept {
 }
 
 void StreamWait::unlink() noexcept {
-  previous_->next_ = next_;
-  next_->previous_ = previous_;
-  if (list_->first_ == this) list_->first_ = next_ == this ? nullptr : next_;
-  next_ = nullptr;
+  StreamWait& next = *std::exchange(next_, nullptr);
+  if (list_->first_ == this) list_->first_ = &next == this ? nullptr : &next;
+  previous_->next_ = &next == this ? nullptr : &next;
+  next.previous_ = previous_;
 }
 
 void StreamWait::cancel(Waiting& waiting, TaskBase& task) noexcept {

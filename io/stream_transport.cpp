@@ -16,10 +16,10 @@ namespace rota::detail {
 namespace {
 
 /// What is collected is sent at once when it is this much: more would not make the packets larger.
-constexpr std::size_t eager_bytes = 16 * 1024;
+constexpr std::size_t eager_bytes = std::size_t{16} * 1024;
 /// One SEND request has at most this much, so that drain() hears of progress. Four times the
 /// high-water mark: fewer requests than that would not show in a profile.
-constexpr std::size_t send_request_bytes = 256 * 1024;
+constexpr std::size_t send_request_bytes = std::size_t{256} * 1024;
 
 /// With this many others ready, what is collected goes into a request, and to the kernel together
 /// with those of the others: with 64 connections 6.2 us of CPU for an echo of 64 bytes, against 6.8

@@ -1,8 +1,8 @@
 /// runtime_cross_loop_bench.cpp: handing work from one loop to another, beside the bare mechanisms.
 ///
-/// Round trips are bound by waking a sleeping CPU (an IPI and, in a virtual machine, an exit): tens of microseconds
-/// whatever the mechanism, some 100 ns when both sides spin. Surprising would be: a post to an awake loop above 100 ns;
-/// a round trip above 1.2 times the bare eventfd one.
+/// Round trips are bound by waking a sleeping CPU (an IPI and, in a virtual machine, an exit): tens
+/// of microseconds whatever the mechanism, some 100 ns when both sides spin. Surprising would be: a
+/// post to an awake loop above 100 ns; a round trip above 1.2 times the bare eventfd one.
 #include <rota/future.hpp>
 #include <rota/runtime.hpp>
 
@@ -83,14 +83,17 @@ Coro<> posts(benchmark::State& state) {
       state.PauseTiming();
       Future<> caught_up;
       const LoopHandle home = rota::get_running_loop().handle();
-      other.call_soon_threadsafe(
-          [caught_up, home] { home.call_soon_threadsafe([caught_up] { caught_up.set_result(); }); });
+      other.call_soon_threadsafe([caught_up, home] {
+        home.call_soon_threadsafe([caught_up] { caught_up.set_result(); });
+      });
       co_await caught_up;
       state.ResumeTiming();
     }
   }
 }
-void BM_call_soon_threadsafe_post(benchmark::State& state) { rota::run(posts(state), two_loops(0ns)); }
+void BM_call_soon_threadsafe_post(benchmark::State& state) {
+  rota::run(posts(state), two_loops(0ns));
+}
 BENCHMARK(BM_call_soon_threadsafe_post);
 
 Coro<> round_trips(benchmark::State& state) {

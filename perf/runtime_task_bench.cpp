@@ -1,8 +1,9 @@
-/// runtime_task_bench.cpp: what a task, an await, a step and a future cost, each beside its bare mechanism.
+/// runtime_task_bench.cpp: what a task, an await, a step and a future cost, each beside its bare
+/// mechanism.
 ///
-/// Not measured: cold memory (the rows recycle the same few blocks, but for spawn_many), I/O, other loops.
-/// Surprising would be: create_task + await above 4 times the bare coroutine with its frame, yield above 10 ns, a child
-/// await above 2 times the bare one.
+/// Not measured: cold memory (the rows recycle the same few blocks, but for spawn_many), I/O, other
+/// loops. Surprising would be: create_task + await above 4 times the bare coroutine with its frame,
+/// yield above 10 ns, a child await above 2 times the bare one.
 #include <rota/future.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
@@ -31,12 +32,15 @@ void on_a_loop(benchmark::State& state, Body body) {
 
 // --- the bare mechanisms ---
 
-/// The least that a lazy coroutine can be: no task, no cancellation, no await site; frames from the same allocator.
+/// The least that a lazy coroutine can be: no task, no cancellation, no await site; frames from the
+/// same allocator.
 class BareCoro {
  public:
   struct promise_type {
     std::coroutine_handle<> continuation = std::noop_coroutine();
-    BareCoro get_return_object() { return BareCoro(std::coroutine_handle<promise_type>::from_promise(*this)); }
+    BareCoro get_return_object() {
+      return BareCoro(std::coroutine_handle<promise_type>::from_promise(*this));
+    }
     std::suspend_always initial_suspend() noexcept { return {}; }
     struct Final {
       bool await_ready() noexcept { return false; }
@@ -49,7 +53,9 @@ class BareCoro {
     void return_void() {}
     void unhandled_exception() { std::terminate(); }
     static void* operator new(std::size_t bytes) { return rota::detail::allocate_frame(bytes); }
-    static void operator delete(void* frame, std::size_t bytes) { rota::detail::release_frame(frame, bytes); }
+    static void operator delete(void* frame, std::size_t bytes) {
+      rota::detail::release_frame(frame, bytes);
+    }
   };
 
   explicit BareCoro(std::coroutine_handle<promise_type> handle) : handle_(handle) {}

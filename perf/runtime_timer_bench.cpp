@@ -1,6 +1,7 @@
 /// runtime_timer_bench.cpp: arming, cancelling and firing timers, beside reading the clock.
 ///
-/// Surprising would be: arm + cancel above the clock's reading plus 20 ns; above three times that with a million armed.
+/// Surprising would be: arm + cancel above the clock's reading plus 20 ns; above three times that
+/// with a million armed.
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 
@@ -54,7 +55,8 @@ void BM_sleepers(benchmark::State& state) {
       std::vector<rota::Task<>> all;
       all.reserve(static_cast<std::size_t>(tasks));
       for (std::int64_t number = 0; number < tasks; ++number) {
-        all.push_back(rota::create_task(sleeper(std::chrono::microseconds(1000 + number * 7919 % 9000))));
+        all.push_back(
+            rota::create_task(sleeper(std::chrono::microseconds(1000 + number * 7919 % 9000))));
       }
       for (rota::Task<>& task : all) co_await std::move(task);
     };

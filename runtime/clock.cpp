@@ -1,5 +1,4 @@
 #include <rota/clock.hpp>
-
 #include <rota/error.hpp>
 
 namespace rota::detail {

@@ -1,10 +1,9 @@
 #include <rota/detail/completion_wait.hpp>
+#include <rota/error.hpp>
 
 #include <memory>
 #include <string>
 #include <utility>
-
-#include <rota/error.hpp>
 
 namespace rota::detail {
 
@@ -21,7 +20,8 @@ bool CompletionWait::wait(TaskBase& task, std::coroutine_handle<> handle) {
     ++task.held_outside;
     ++running_loop->waits_abroad;
     if (!link_abroad()) {
-      // The other loop is closed, and what it did before is seen here: its tasks are done, its futures will never be.
+      // The other loop is closed, and what it did before is seen here: its tasks are done, its
+      // futures will never be.
       abroad_ = false;
       --task.held_outside;
       --running_loop->waits_abroad;
@@ -30,7 +30,8 @@ bool CompletionWait::wait(TaskBase& task, std::coroutine_handle<> handle) {
       return true;
     }
   }
-  if (task.cancel_due()) [[unlikely]] cancel(*this, task);
+  if (task.cancel_due()) [[unlikely]]
+    cancel(*this, task);
   return true;
 }
 

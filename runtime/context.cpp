@@ -1,5 +1,4 @@
 #include <rota/context.hpp>
-
 #include <rota/detail/loop_state.hpp>
 
 namespace rota {
@@ -16,7 +15,8 @@ thread_local ThreadContext thread_context;
 }  // namespace
 
 void release_cell(ContextCell* cell) noexcept {
-  // acq_rel: pairs with itself: the last holder sees what the others did before it destroys the cell.
+  // acq_rel: pairs with itself: the last holder sees what the others did before it destroys the
+  // cell.
   if (cell->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete cell;
 }
 
@@ -25,7 +25,8 @@ ContextCell* copy_cell(const ContextCell* cell) {
 }
 
 ContextCell*& current_context_slot() noexcept {
-  if (running_loop != nullptr && running_loop->context_slot != nullptr) return *running_loop->context_slot;
+  if (running_loop != nullptr && running_loop->context_slot != nullptr)
+    return *running_loop->context_slot;
   return thread_context.cell;
 }
 
@@ -41,7 +42,8 @@ namespace {
 /// The map of the current context, copied for a change: others may share the old one.
 std::shared_ptr<ContextMap> changeable_copy(ContextCell*& slot) {
   if (slot == nullptr) slot = new ContextCell(nullptr);
-  return slot->values == nullptr ? std::make_shared<ContextMap>() : std::make_shared<ContextMap>(*slot->values);
+  return slot->values == nullptr ? std::make_shared<ContextMap>()
+                                 : std::make_shared<ContextMap>(*slot->values);
 }
 
 }  // namespace

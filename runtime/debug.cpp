@@ -1,11 +1,10 @@
 #include <rota/detail/debug.hpp>
+#include <rota/loop.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <mutex>
 #include <vector>
-
-#include <rota/loop.hpp>
 
 namespace rota::detail {
 namespace {
@@ -17,7 +16,8 @@ struct Registry {
 };
 
 Registry& registry() {
-  static Registry* const instance = new Registry;  // never destroyed: loops may outlive static destruction
+  static Registry* const instance =
+      new Registry;  // never destroyed: loops may outlive static destruction
   return *instance;
 }
 

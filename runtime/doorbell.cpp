@@ -1,8 +1,8 @@
 #include "doorbell.hpp"
 
-#include <poll.h>
-
 #include "ring.hpp"
+
+#include <poll.h>
 
 namespace rota {
 

@@ -1,4 +1,5 @@
-/// doorbell.hpp: the operation that wakes a sleeping loop: a multishot poll of its core's eventfd, which is never read.
+/// doorbell.hpp: the operation that wakes a sleeping loop: a multishot poll of its core's eventfd,
+/// which is never read.
 #pragma once
 
 #include <rota/detail/operation.hpp>

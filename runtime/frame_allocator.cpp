@@ -32,7 +32,8 @@ void release_raw(void* memory) noexcept {
 #endif
 }
 
-/// Lists that one thread had too many of and another may take, each of batch_blocks. The lock is taken once for 512 blocks.
+/// Lists that one thread had too many of and another may take, each of batch_blocks. The lock is
+/// taken once for 512 blocks.
 class BatchPool {
  public:
   void give(std::size_t size_class, FreeBlock* batch) noexcept {
@@ -71,7 +72,8 @@ struct ThreadExit {
   bool armed = false;
   ~ThreadExit() {
     for (std::size_t size_class = 1; size_class < FrameCache::classes; ++size_class) {
-      if (FreeBlock* batch = std::exchange(frame_cache.head[size_class], nullptr)) pool().give(size_class, batch);
+      if (FreeBlock* batch = std::exchange(frame_cache.head[size_class], nullptr))
+        pool().give(size_class, batch);
       frame_cache.count[size_class] = 0;
     }
   }
@@ -87,7 +89,9 @@ std::uint32_t length(const FreeBlock* block) noexcept {
 void* carve(std::size_t bytes) {
   if (static_cast<std::size_t>(slab.end - slab.next) < bytes) {
     auto* memory = static_cast<std::byte*>(allocate_raw(slab_bytes));
-    slab = {memory, memory + slab_bytes};  // what was left of the old slab, less than one block, stays unused
+    slab = {
+        memory,
+        memory + slab_bytes};  // what was left of the old slab, less than one block, stays unused
   }
   return std::exchange(slab.next, slab.next + bytes);
 }

@@ -1,17 +1,17 @@
+#include <rota/detail/bound.hpp>
 #include <rota/future.hpp>
+#include <rota/loop.hpp>
 
 #include <memory>
 #include <string>
-
-#include <rota/detail/bound.hpp>
-#include <rota/loop.hpp>
 
 namespace rota::detail {
 
 void throw_wrong_loop(const char* what, const LoopCore* owner) {
   std::string text = std::string(what) + ": the object is bound to a different event loop (loop " +
                      std::to_string(owner->id()) + "; here ";
-  text += running_loop == nullptr ? "no loop runs" : "loop " + std::to_string(running_loop->core->id()) + " runs";
+  text += running_loop == nullptr ? "no loop runs"
+                                  : "loop " + std::to_string(running_loop->core->id()) + " runs";
   if (running_loop != nullptr && running_loop->current_task != nullptr) {
     text += ", task '" + running_loop->current_task->name() + "'";
   }
@@ -33,7 +33,9 @@ void FutureBase::bind(const char* operation, bool awaited) {
     if (here == nullptr) return;  // outside of every loop: allowed, without binding
     here->retain();
     // release: pairs with the acquire in core(). The winner's loop owns the future from here on.
-    if (core_.compare_exchange_strong(owner, here, std::memory_order_acq_rel, std::memory_order_acquire)) return;
+    if (core_.compare_exchange_strong(owner, here, std::memory_order_acq_rel,
+                                      std::memory_order_acquire))
+      return;
     here->release();
     if (awaited) return;  // awaiting is allowed from every loop
   }

@@ -1,16 +1,16 @@
-/// loop.cpp: a loop's making, its step, its sleep. runtime/README.md, section 4. Its end: loop_close.cpp.
-#include <rota/loop.hpp>
-
-#include <algorithm>
-#include <cassert>
-
+/// loop.cpp: a loop's making, its step, its sleep. runtime/README.md, section 4. Its end:
+/// loop_close.cpp.
 #include <rota/detail/cpu.hpp>
 #include <rota/detail/debug.hpp>
 #include <rota/detail/operation.hpp>
 #include <rota/detail/task_base.hpp>
+#include <rota/loop.hpp>
 
 #include "doorbell.hpp"
 #include "ring.hpp"
+
+#include <algorithm>
+#include <cassert>
 
 namespace rota {
 
@@ -100,7 +100,8 @@ void EventLoop::begin_run() {
 
 void EventLoop::require_owner() const {
   if (core->owned_by_this_thread()) return;
-  throw RuntimeError("This event loop belongs to the thread that ran it first (its ring takes no other)");
+  throw RuntimeError(
+      "This event loop belongs to the thread that ran it first (its ring takes no other)");
 }
 
 void EventLoop::end_run() noexcept {
@@ -148,16 +149,17 @@ void EventLoop::step() {
   ++steps_total;
   const std::shared_ptr<const LoopHooks> hooks = hooks_;  // they may be replaced while they run
   if (hooks != nullptr && hooks->before_step) hooks->before_step(*this);
-  poll_kernel();                                      // 1. the only call that blocks: not if something is ready
-  if (ring_->has_completions()) ring_->reap();        // 2. makes tasks ready; resumes none of them
-  if (!core->inbox().looks_empty()) take_inbox();     // 3. what other threads handed over
-  if (!timers.empty()) fire_timers();                 // 4. what is due
-  run_ready(ready.size());                            // 5. the snapshot: what becomes ready now waits
+  poll_kernel();  // 1. the only call that blocks: not if something is ready
+  if (ring_->has_completions()) ring_->reap();     // 2. makes tasks ready; resumes none of them
+  if (!core->inbox().looks_empty()) take_inbox();  // 3. what other threads handed over
+  if (!timers.empty()) fire_timers();              // 4. what is due
+  run_ready(ready.size());                         // 5. the snapshot: what becomes ready now waits
   if (hooks != nullptr && hooks->after_step) hooks->after_step(*this);
 }
 
 void EventLoop::poll_kernel() {
-  if (ready.empty() && deferred.empty() && !stopping_ && !ring_->has_completions() && core->inbox().looks_empty()) {
+  if (ready.empty() && deferred.empty() && !stopping_ && !ring_->has_completions() &&
+      core->inbox().looks_empty()) {
     sleep_until_work();
   } else if (ring_->wants_enter()) {
     ring_->enter_nowait();
@@ -176,7 +178,8 @@ void EventLoop::sleep_until_work() {
   if (const std::shared_ptr<const LoopHooks> hooks = hooks_; hooks != nullptr && hooks->on_idle) {
     hooks->on_idle(*this);
     if (stopping_ || !ready.empty()) return;
-    if (!timers.empty()) timeout = std::max<std::int64_t>(timers.earliest() - now(), 0);  // it may have armed one
+    if (!timers.empty())
+      timeout = std::max<std::int64_t>(timers.earliest() - now(), 0);  // it may have armed one
   }
   if (spin_for_work() || !ready.empty() || !deferred.empty()) return;
   if (!core->announce_sleep()) return;
@@ -205,7 +208,8 @@ bool EventLoop::spin_for_work() noexcept {
 }
 
 bool EventLoop::only_doorbell_in_flight() const noexcept {
-  return holds_ == 0 && waits_abroad == 0 && ring_->in_flight() <= (doorbell_->in_flight() ? 1u : 0u);
+  return holds_ == 0 && waits_abroad == 0 &&
+         ring_->in_flight() <= (doorbell_->in_flight() ? 1u : 0u);
 }
 
 void EventLoop::take_inbox() noexcept {
@@ -241,12 +245,16 @@ void EventLoop::run_deferred() noexcept {
 
 namespace {
 
-/// Stops the loop when what it waits for is done, through the ready queue: so the done callbacks that were there before
-/// have run when run_until_complete returns. Ends itself when it has run; whoever made it may withdraw it before.
+/// Stops the loop when what it waits for is done, through the ready queue: so the done callbacks
+/// that were there before have run when run_until_complete returns. Ends itself when it has run;
+/// whoever made it may withdraw it before.
 class StopWhenDone final : public detail::Waiter, public detail::Runnable {
  public:
   StopWhenDone(EventLoop& loop, StopWhenDone*& maker) noexcept
-      : Waiter(&StopWhenDone::notified), Runnable(&StopWhenDone::stop_loop), loop_(&loop), maker_(&maker) {
+      : Waiter(&StopWhenDone::notified),
+        Runnable(&StopWhenDone::stop_loop),
+        loop_(&loop),
+        maker_(&maker) {
     maker = this;
   }
   void withdraw(detail::Completable& completable) noexcept {
@@ -315,7 +323,8 @@ void cancel_operation(EventLoop& loop, Operation& operation, bool for_task) noex
   loop.ring().cancel(operation, for_task);
 }
 
-int register_buffer_ring(EventLoop& loop, void* memory, unsigned entries, unsigned short group) noexcept {
+int register_buffer_ring(EventLoop& loop, void* memory, unsigned entries,
+                         unsigned short group) noexcept {
   return loop.ring().register_buffer_ring(memory, entries, group);
 }
 

@@ -1,24 +1,25 @@
 /// loop_close.cpp: the end of a loop, in the order of runtime/README.md, section 7.
-#include <rota/loop.hpp>
-
-#include <cstdio>
-#include <unistd.h>
-
 #include <rota/detail/completion_wait.hpp>
 #include <rota/detail/task_base.hpp>
+#include <rota/loop.hpp>
 #include <rota/task.hpp>
 
 #include "doorbell.hpp"
 #include "ring.hpp"
 
+#include <cstdio>
+#include <unistd.h>
+
 namespace rota {
 
 namespace {
 
-/// How long close() waits for other loops to let go of the tasks that wait for them. Loops that run answer at once.
+/// How long close() waits for other loops to let go of the tasks that wait for them. Loops that run
+/// answer at once.
 constexpr std::int64_t let_go_limit = 1'000'000'000;  // ns
 
-/// How long close() waits for the kernel to end what was cancelled. A disk that does not answer takes longer; nothing else.
+/// How long close() waits for the kernel to end what was cancelled. A disk that does not answer
+/// takes longer; nothing else.
 constexpr std::int64_t settle_limit = 5'000'000'000;  // ns
 
 }  // namespace
@@ -61,7 +62,8 @@ void EventLoop::close() {
 }
 
 void EventLoop::bring_home() noexcept {
-  for (detail::TaskBase* task = all_tasks; waits_abroad > 0 && task != nullptr; task = task->next_task()) {
+  for (detail::TaskBase* task = all_tasks; waits_abroad > 0 && task != nullptr;
+       task = task->next_task()) {
     if (task->held_outside > 0) task->cancel(nullptr);  // passed on to what it awaits
   }
   const std::int64_t limit = detail::real_kernel().now() + let_go_limit;
@@ -82,7 +84,8 @@ void EventLoop::settle_operations() noexcept {
   const std::int64_t limit = detail::real_kernel().now() + settle_limit;
   while (ring_->in_flight() != 0 && detail::real_kernel().now() < limit) {
     // In each round: what ends may have started something new.
-    ring_->for_each_in_flight([this](detail::Operation& operation) { ring_->cancel(operation, false); });
+    ring_->for_each_in_flight(
+        [this](detail::Operation& operation) { ring_->cancel(operation, false); });
     ring_->wait(100'000'000);
     ring_->reap();
   }
@@ -111,7 +114,8 @@ void EventLoop::abandon_tasks() noexcept {
       continue;
     }
     task->abandon();
-    // Those whom its end made ready may be the next to go, with their nodes: the queue lets go of them first.
+    // Those whom its end made ready may be the next to go, with their nodes: the queue lets go of
+    // them first.
     drop_queued();
     task = all_tasks;
   }
@@ -123,9 +127,11 @@ void EventLoop::add_service(std::unique_ptr<detail::LoopService> service) {
 }
 
 void EventLoop::dump(int fd) noexcept {
-  dprintf(fd, "loop %lu: %zu ready, %zu timers, %lu steps\n", static_cast<unsigned long>(core->id()), ready.size(),
-          timers.size(), static_cast<unsigned long>(steps_total));
-  for (detail::TaskBase* task = all_tasks; task != nullptr; task = task->next_task()) task->dump(fd);
+  dprintf(fd, "loop %lu: %zu ready, %zu timers, %lu steps\n",
+          static_cast<unsigned long>(core->id()), ready.size(), timers.size(),
+          static_cast<unsigned long>(steps_total));
+  for (detail::TaskBase* task = all_tasks; task != nullptr; task = task->next_task())
+    task->dump(fd);
   if (ring_ != nullptr) ring_->dump(fd);
 }
 
@@ -168,7 +174,8 @@ namespace {
 
 /// A report on its way to the loop that it concerns.
 struct ReportMessage : Runnable {
-  explicit ReportMessage(ExceptionContext about) : Runnable(&ReportMessage::arrived), context(std::move(about)) {}
+  explicit ReportMessage(ExceptionContext about)
+      : Runnable(&ReportMessage::arrived), context(std::move(about)) {}
   static void arrived(Runnable& node, bool dropped) noexcept {
     const std::unique_ptr<ReportMessage> self(static_cast<ReportMessage*>(&node));
     if (dropped) {

@@ -1,5 +1,4 @@
 #include <rota/detail/loop_core.hpp>
-
 #include <rota/detail/loop_state.hpp>
 #include <rota/error.hpp>
 
@@ -16,7 +15,8 @@ LoopCore* make_loop_core(Kernel& kernel, LoopState* loop) {
 }
 
 void LoopCore::release_shared(std::int64_t count) noexcept {
-  // acq_rel: pairs with itself: the last holder sees what the others did before it destroys the core.
+  // acq_rel: pairs with itself: the last holder sees what the others did before it destroys the
+  // core.
   if (shared_references_.fetch_sub(count, std::memory_order_acq_rel) != count) return;
   kernel_.close(doorbell_);
   delete this;

@@ -1,19 +1,20 @@
 #include <rota/runtime.hpp>
 
+#include "cpus.hpp"
+#include "signals.hpp"
+#include "worker.hpp"
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
 #include <unistd.h>
 
-#include "cpus.hpp"
-#include "signals.hpp"
-#include "worker.hpp"
-
 namespace rota {
 namespace {
 
-/// Beyond the deadline that was asked for: a loop that was told to end may still be reaping and closing.
+/// Beyond the deadline that was asked for: a loop that was told to end may still be reaping and
+/// closing.
 constexpr std::chrono::hours longest_shutdown{24 * 365};  // far from the end of the clock
 constexpr std::int64_t close_grace = 6'000'000'000;  // ns; settle_limit of a closing loop, and some
 
@@ -35,7 +36,8 @@ LoopOptions loop_options(const RuntimeOptions& options) {
 
 std::unique_ptr<EventLoop> make_loop(const RuntimeOptions& options) {
   const LoopOptions loop = loop_options(options);
-  return options.loop_factory != nullptr ? options.loop_factory(loop) : std::make_unique<EventLoop>(loop);
+  return options.loop_factory != nullptr ? options.loop_factory(loop)
+                                         : std::make_unique<EventLoop>(loop);
 }
 
 }  // namespace
@@ -65,10 +67,12 @@ Runtime::Runtime(RuntimeOptions options) : options_(options) {
 Runtime::~Runtime() { close(); }
 
 void Runtime::close() {
-  if (detail::running_loop != nullptr) throw RuntimeError("Runtime::close() inside a running event loop");
+  if (detail::running_loop != nullptr)
+    throw RuntimeError("Runtime::close() inside a running event loop");
   if (std::exchange(closed_, true)) return;
   const std::int64_t deadline = detail::deadline_after(
-      detail::real_kernel().now(), std::min<std::chrono::nanoseconds>(options_.shutdown_timeout, longest_shutdown));
+      detail::real_kernel().now(),
+      std::min<std::chrono::nanoseconds>(options_.shutdown_timeout, longest_shutdown));
   std::vector<LoopHandle> running{handles_.front()};
   std::erase_if(workers_, [](const auto& worker) { return !worker->started(); });
   for (const auto& worker : workers_) running.push_back(worker->handle());
@@ -83,16 +87,16 @@ void Runtime::join_workers(std::int64_t deadline) noexcept {
   for (std::size_t index = 0; index < workers_.size(); ++index) {
     if (workers_[index]->join(deadline + close_grace)) continue;
     dprintf(STDERR_FILENO,
-            "rota: shutdown: loop %zu does not end: a callback or task has not come back for %lld ms; its thread is "
+            "rota: shutdown: loop %zu does not end: a callback or task has not come back for %lld "
+            "ms; its thread is "
             "left behind\n",
-            index + 1, static_cast<long long>((options_.shutdown_timeout.count() + close_grace) / 1'000'000));
+            index + 1,
+            static_cast<long long>((options_.shutdown_timeout.count() + close_grace) / 1'000'000));
   }
   workers_.clear();
 }
 
-std::vector<LoopHandle> all_loops() {
-  return get_running_loop().siblings();
-}
+std::vector<LoopHandle> all_loops() { return get_running_loop().siblings(); }
 
 // --- Runner ---
 
@@ -105,7 +109,8 @@ Runtime& Runner::runtime() {
 }
 
 void Runner::require_no_running_loop() {
-  if (detail::running_loop != nullptr) throw RuntimeError("run() cannot be called from a running event loop");
+  if (detail::running_loop != nullptr)
+    throw RuntimeError("run() cannot be called from a running event loop");
 }
 
 EventLoop& Runner::loop() { return runtime().main_loop(); }

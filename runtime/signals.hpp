@@ -1,22 +1,24 @@
 /// signals.hpp: SIGINT and SIGTERM while a main task runs.
 ///
-/// The handler only counts, posts one preallocated node to the main loop's inbox and wakes the loop: a compare-exchange, a
-/// fetch_or and perhaps a write(2), all async-signal-safe. The node then cancels main on the loop's thread. A second SIGINT
-/// interrupts the loop itself; from then on the signals have their default action, so a third one ends a process that hangs.
+/// The handler only counts, posts one preallocated node to the main loop's inbox and wakes the
+/// loop: a compare-exchange, a fetch_or and perhaps a write(2), all async-signal-safe. The node
+/// then cancels main on the loop's thread. A second SIGINT interrupts the loop itself; from then on
+/// the signals have their default action, so a third one ends a process that hangs.
 #pragma once
-
-#include <csignal>
 
 #include <rota/detail/atomic.hpp>
 #include <rota/detail/immovable.hpp>
 #include <rota/detail/runnable.hpp>
 #include <rota/loop.hpp>
 
+#include <csignal>
+
 namespace rota::detail {
 
 class TaskBase;
 
-/// Installed for the time of one run(). Only from the process's main thread, and only over a default disposition.
+/// Installed for the time of one run(). Only from the process's main thread, and only over a
+/// default disposition.
 class Interrupts : Immovable {
  public:
   Interrupts(EventLoop& loop, TaskBase& main, bool wanted);
@@ -44,13 +46,14 @@ class Interrupts : Immovable {
   atomic<int> interrupts_{0};    ///< SIGINTs so far. Written by the handler.
   atomic<int> terminations_{0};  ///< SIGTERMs so far. Written by the handler.
   int signal_ = 0;               ///< Owner.
-  struct sigaction previous_int_ {};
-  struct sigaction previous_term_ {};
+  struct sigaction previous_int_{};
+  struct sigaction previous_term_{};
   bool installed_int_ = false;
   bool installed_term_ = false;
 };
 
-/// A KeyboardInterrupt that nobody catches ends the process with 128 + signal and no core dump. Idempotent.
+/// A KeyboardInterrupt that nobody catches ends the process with 128 + signal and no core dump.
+/// Idempotent.
 void exit_quietly_on_keyboard_interrupt() noexcept;
 
 }  // namespace rota::detail

@@ -16,7 +16,8 @@ std::uint64_t new_task_id(LoopState& loop) noexcept {
   static constexpr std::uint64_t block = 1024;
   static constinit atomic<std::uint64_t> next_block{1};
   if (loop.next_task_id == loop.task_ids_end) {
-    loop.next_task_id = next_block.fetch_add(block, std::memory_order_relaxed);  // only the numbers must differ
+    loop.next_task_id =
+        next_block.fetch_add(block, std::memory_order_relaxed);  // only the numbers must differ
     loop.task_ids_end = loop.next_task_id + block;
   }
   return loop.next_task_id++;
@@ -30,12 +31,15 @@ std::string take_text(std::string* message) {
 }  // namespace
 
 TaskBase::TaskBase(const TaskOperations& operations, std::coroutine_handle<> root) noexcept
-    : ReadyNode(&TaskBase::run_first_step), PokeNode(&TaskBase::run_poke), Completable(operations, 2),
+    : ReadyNode(&TaskBase::run_first_step),
+      PokeNode(&TaskBase::run_poke),
+      Completable(operations, 2),
       resume_(root) {}
 
 TaskBase::~TaskBase() {
   rota::detail::release(context);
-  delete message_.load(std::memory_order_relaxed);  // the last reference is gone: nobody writes it any more
+  delete message_.load(
+      std::memory_order_relaxed);  // the last reference is gone: nobody writes it any more
   delete name_;
   core()->release();
 }
@@ -100,7 +104,8 @@ std::coroutine_handle<> TaskBase::root() noexcept {
 }
 
 void TaskBase::complete(LoopState& loop) noexcept {
-  if (!root().done()) [[unlikely]] die_suspended_elsewhere();
+  if (!root().done()) [[unlikely]]
+    die_suspended_elsewhere();
   root().destroy();
   ResultBase& result = task_operations().result(*this);
   Outcome outcome = Outcome::value;
@@ -146,7 +151,8 @@ void TaskBase::abandon() noexcept {
     finish_cancelled_unstarted(loop);
     return;
   }
-  // Somebody still points into its frames: they are leaked, with the task. Who waits for it is told that it never ends.
+  // Somebody still points into its frames: they are leaked, with the task. Who waits for it is told
+  // that it never ends.
   leaked_ = true;
   for (WaiterList waiting = waiters_.take(); !waiting.empty();) {
     Waiter& waiter = waiting.pop();
@@ -155,19 +161,24 @@ void TaskBase::abandon() noexcept {
 }
 
 void TaskBase::die_suspended_elsewhere() const noexcept {
-  dprintf(STDERR_FILENO,
-          "rota: task '%s' has awaited something that suspends it without rota's knowledge (%s:%u)\n"
-          "  why: only awaitables made for rota can make a task wait; std::suspend_always and foreign ones cannot\n"
-          "  do:  set a rota::Future from the foreign callback, and await that\n",
-          name().c_str(), promise_of(resume_).await_site.file_name(), promise_of(resume_).await_site.line());
+  dprintf(
+      STDERR_FILENO,
+      "rota: task '%s' has awaited something that suspends it without rota's knowledge (%s:%u)\n"
+      "  why: only awaitables made for rota can make a task wait; std::suspend_always and foreign "
+      "ones cannot\n"
+      "  do:  set a rota::Future from the foreign callback, and await that\n",
+      name().c_str(), promise_of(resume_).await_site.file_name(),
+      promise_of(resume_).await_site.line());
   std::abort();
 }
 
 void TaskBase::post_ready() noexcept {
-  // The core must outlive the wake-up that follows the push: once pushed, the task may end, and its loop too.
+  // The core must outlive the wake-up that follows the push: once pushed, the task may end, and its
+  // loop too.
   LoopCore* const owner = core();
   owner->retain();
-  (void)owner->post(static_cast<ReadyNode&>(*this));  // closed: its frames were leaked, nobody waits for it
+  (void)owner->post(
+      static_cast<ReadyNode&>(*this));  // closed: its frames were leaked, nobody waits for it
   owner->release();
 }
 
@@ -175,7 +186,8 @@ void TaskBase::post_ready() noexcept {
 
 bool TaskBase::cancel(std::string* message) noexcept {
   if (message != nullptr) {
-    // acq_rel: pairs with the exchange in take_message(), which the owner makes after it has seen the count.
+    // acq_rel: pairs with the exchange in take_message(), which the owner makes after it has seen
+    // the count.
     delete message_.exchange(message, std::memory_order_acq_rel);
   }
   const bool here = owned_here();
@@ -186,9 +198,11 @@ bool TaskBase::cancel(std::string* message) noexcept {
     next = Word::with(word, std::min(Word::count(word) + 1, Word::counter_max),
                       std::min(Word::undelivered(word) + 1, Word::counter_max));
     if (!here && (word & Word::poked) == 0) next = (next | Word::poked) + Word::reference;
-    // acq_rel: as a release it pairs with the acquire of run_poke() and count_delivery(), which then see message_; as an
-    // acquire it pairs with run_poke()'s clearing of POKED: the poke node is free to be queued again.
-  } while (!word_.compare_exchange_weak(word, next, std::memory_order_acq_rel, std::memory_order_relaxed));
+    // acq_rel: as a release it pairs with the acquire of run_poke() and count_delivery(), which
+    // then see message_; as an acquire it pairs with run_poke()'s clearing of POKED: the poke node
+    // is free to be queued again.
+  } while (!word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed));
   if (here) {
     act_on_cancel();
   } else if ((word & Word::poked) == 0) {
@@ -202,8 +216,8 @@ bool TaskBase::cancel(std::string* message) noexcept {
 
 void TaskBase::run_poke(Runnable& node, bool) noexcept {
   auto& task = static_cast<TaskBase&>(static_cast<PokeNode&>(node));
-  // acq_rel: pairs with the compare-exchange in cancel(): sees every cancel that the bit stood for, and hands the node
-  // to the next one.
+  // acq_rel: pairs with the compare-exchange in cancel(): sees every cancel that the bit stood for,
+  // and hands the node to the next one.
   const std::uint64_t word = task.word_.fetch_and(~Word::poked, std::memory_order_acq_rel);
   if ((word & Word::done) == 0) task.act_on_cancel();
   task.release();  // the poke's
@@ -226,7 +240,8 @@ std::uint64_t TaskBase::count_delivery() noexcept {
     // The epoch is in the top bits: it wraps without touching anything else.
     next = Word::with(word, Word::count(word), 0) + (std::uint64_t{1} << Word::epoch_shift);
     // acquire: pairs with cancel(): the text of what is delivered here is seen by take_message().
-  } while (!word_.compare_exchange_weak(word, next, std::memory_order_acquire, std::memory_order_relaxed));
+  } while (!word_.compare_exchange_weak(word, next, std::memory_order_acquire,
+                                        std::memory_order_relaxed));
   return Word::epoch(next);
 }
 
@@ -245,7 +260,8 @@ void TaskBase::put_message_back(std::string text) {
   std::string* nothing = nullptr;
   auto message = std::make_unique<std::string>(std::move(text));
   // acq_rel: pairs with the exchange in cancel().
-  if (message_.compare_exchange_strong(nothing, message.get(), std::memory_order_acq_rel, std::memory_order_relaxed)) {
+  if (message_.compare_exchange_strong(nothing, message.get(), std::memory_order_acq_rel,
+                                       std::memory_order_relaxed)) {
     message.release();
   }
 }
@@ -260,7 +276,8 @@ std::uint64_t change_word(atomic<std::uint64_t>& word, Change change) noexcept {
   do {
     after = change(before);
     // relaxed: only the counts travel in it.
-  } while (!word.compare_exchange_weak(before, after, std::memory_order_relaxed, std::memory_order_relaxed));
+  } while (!word.compare_exchange_weak(before, after, std::memory_order_relaxed,
+                                       std::memory_order_relaxed));
   return after;
 }
 
@@ -289,7 +306,8 @@ std::uint64_t TaskBase::cancel_by_scope() noexcept {
 std::uint64_t TaskBase::leave_scope(std::uint64_t epoch) noexcept {
   const std::uint64_t word = change_word(word_, [epoch](std::uint64_t before) {
     const bool never_delivered = Word::epoch(before) == epoch && Word::undelivered(before) > 0;
-    if (never_delivered) before = Word::with(before, Word::count(before), Word::undelivered(before) - 1);
+    if (never_delivered)
+      before = Word::with(before, Word::count(before), Word::undelivered(before) - 1);
     return without_one(before);
   });
   lower_noticed(Word::undelivered(word));
@@ -312,7 +330,9 @@ void TaskBase::lower_noticed(std::uint64_t undelivered) noexcept {
 
 // --- names ---
 
-std::string TaskBase::name() const { return name_ != nullptr ? *name_ : "Task-" + std::to_string(id_); }
+std::string TaskBase::name() const {
+  return name_ != nullptr ? *name_ : "Task-" + std::to_string(id_);
+}
 
 void TaskBase::set_name(std::string name) {
   delete std::exchange(name_, new std::string(std::move(name)));
@@ -320,13 +340,14 @@ void TaskBase::set_name(std::string name) {
 
 void TaskBase::dump(int fd) const noexcept {
   static constexpr const char* phases[] = {"new", "ready", "running", "waiting", "done"};
-  dprintf(fd, "  task %s (Task-%lu), %s", name_ != nullptr ? name_->c_str() : "", static_cast<unsigned long>(id_),
-          phases[static_cast<int>(phase_)]);
+  dprintf(fd, "  task %s (Task-%lu), %s", name_ != nullptr ? name_->c_str() : "",
+          static_cast<unsigned long>(id_), phases[static_cast<int>(phase_)]);
   constexpr int depth_max = 16;
   std::coroutine_handle<> frame = phase_ == Phase::fresh ? nullptr : resume_;
   for (int depth = 0; frame && depth < depth_max; ++depth) {
     const PromiseBase& promise = promise_of(frame);
-    dprintf(fd, "%s %s:%u", depth == 0 ? " at" : " <-", promise.await_site.file_name(), promise.await_site.line());
+    dprintf(fd, "%s %s:%u", depth == 0 ? " at" : " <-", promise.await_site.file_name(),
+            promise.await_site.line());
     if (frame.address() == const_cast<TaskBase*>(this)->root().address()) break;
     frame = promise.continuation;
   }
@@ -373,7 +394,8 @@ detail::TaskHandle current_task() {
 
 std::vector<detail::TaskHandle> all_tasks() {
   std::vector<detail::TaskHandle> tasks;
-  for (detail::TaskBase* task = detail::require_running_loop().all_tasks; task != nullptr; task = task->next_task()) {
+  for (detail::TaskBase* task = detail::require_running_loop().all_tasks; task != nullptr;
+       task = task->next_task()) {
     task->retain();
     tasks.push_back(detail::TaskHandle(task));
   }

@@ -30,7 +30,8 @@ Worker::~Worker() {
 }
 
 void Worker::start(bool affinity) {
-  // Signals are the main thread's: handlers that interrupt a loop's system calls would only cost time.
+  // Signals are the main thread's: handlers that interrupt a loop's system calls would only cost
+  // time.
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);
@@ -47,7 +48,8 @@ void Worker::run(std::shared_ptr<State> state, bool affinity) noexcept {
   if (affinity) bind_to_cpu(state->index);
   EventLoop& loop = *state->loop;
   do {
-    loop.run_forever();  // until begin_shutdown()'s message stops it; a stop() of the user's stops nothing
+    loop.run_forever();  // until begin_shutdown()'s message stops it; a stop() of the user's stops
+                         // nothing
   } while (state->shutdown == nullptr);
   state->shutdown->drain(loop, state->index, state->deadline);
   loop.close();
@@ -87,11 +89,13 @@ void Shutdown::drain(EventLoop& loop, std::size_t index, std::int64_t deadline) 
   loop.cancel_all_tasks();
   loop.run_until([&loop] { return loop.all_tasks == nullptr; }, deadline);
   if (loop.all_tasks != nullptr) {
-    dprintf(STDERR_FILENO, "rota: shutdown: tasks of loop %zu did not end in time after they were cancelled:\n",
+    dprintf(STDERR_FILENO,
+            "rota: shutdown: tasks of loop %zu did not end in time after they were cancelled:\n",
             index);
     loop.dump(STDERR_FILENO);
   }
-  // acq_rel: pairs with itself and with the load below: what the tasks of one loop did comes before the end of another.
+  // acq_rel: pairs with itself and with the load below: what the tasks of one loop did comes before
+  // the end of another.
   if (undrained_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
     for (const LoopHandle& other : loops_) {
       if (other.core() != loop.core) wake(other);  // they look at undrained_ after each step
@@ -111,7 +115,8 @@ void bind_to_cpu(std::size_t index) noexcept {
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(static_cast<unsigned>(cpu), &one);
-    ::pthread_setaffinity_np(::pthread_self(), sizeof one, &one);  // a hint: without it we run all the same
+    ::pthread_setaffinity_np(::pthread_self(), sizeof one,
+                             &one);  // a hint: without it we run all the same
     return;
   }
 }

@@ -1,31 +1,36 @@
 /// worker.hpp: the thread of one loop, and how loops end together.
 ///
 /// The end, for all loops of a runtime (runtime/README.md, section 9):
-///   1. each loop cancels its tasks and goes on running until none is left (drained), or until the deadline;
-///   2. it goes on running, for the sake of the others, until all are drained or the deadline has passed;
+///   1. each loop cancels its tasks and goes on running until none is left (drained), or until the
+///   deadline;
+///   2. it goes on running, for the sake of the others, until all are drained or the deadline has
+///   passed;
 ///   3. it is closed on its own thread, which then ends.
 #pragma once
+
+#include <rota/detail/atomic.hpp>
+#include <rota/loop.hpp>
 
 #include <cstdint>
 #include <memory>
 #include <thread>
 #include <vector>
 
-#include <rota/detail/atomic.hpp>
-#include <rota/loop.hpp>
-
 namespace rota::detail {
 
 /// Shared by the loops that end together.
 class Shutdown : Immovable {
  public:
-  explicit Shutdown(std::vector<LoopHandle> loops) : undrained_(loops.size()), loops_(std::move(loops)) {}
+  explicit Shutdown(std::vector<LoopHandle> loops)
+      : undrained_(loops.size()), loops_(std::move(loops)) {}
 
-  /// Steps 1 and 2 for `loop`, on its thread. `deadline`: ns of the real clock. Names on stderr what did not end.
+  /// Steps 1 and 2 for `loop`, on its thread. `deadline`: ns of the real clock. Names on stderr
+  /// what did not end.
   void drain(EventLoop& loop, std::size_t index, std::int64_t deadline) noexcept;
 
  private:
-  atomic<std::size_t> undrained_;  ///< Loops that still have tasks. Each loop subtracts itself once.
+  atomic<std::size_t>
+      undrained_;  ///< Loops that still have tasks. Each loop subtracts itself once.
   const std::vector<LoopHandle> loops_;
 };
 

@@ -1,5 +1,5 @@
-/// The cancel matrix of runtime/README.md, for sockets and streams. Each cell has one outcome, and no byte, connection or
-/// descriptor is lost in any.
+/// The cancel matrix of runtime/README.md, for sockets and streams. Each cell has one outcome, and
+/// no byte, connection or descriptor is lost in any.
 #include <rota/connection.hpp>
 #include <rota/sleep.hpp>
 #include <rota/socket.hpp>
@@ -42,7 +42,8 @@ Socket listening(int backlog) {
 }
 
 void send_now(const Socket& socket, std::string_view text) {
-  ASSERT_EQ(::send(socket.fileno(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+  ASSERT_EQ(::send(socket.fileno(), text.data(), text.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(text.size()));
 }
 
 /// Fills the socket's buffers, so that a send has to wait. Returns how much that was.
@@ -79,7 +80,8 @@ class IoCancelMatrix : public testing::TestWithParam<std::tuple<Moment, From>> {
   template <typename Complete>
   Coro<> prepare(Complete complete) {
     if (is(Moment::completed_not_resumed)) {
-      // Every step looks whether the completion was reaped; it stands before the task in the queue, so it cancels it there.
+      // Every step looks whether the completion was reaped; it stands before the task in the queue,
+      // so it cancels it there.
       complete();
       watch();
     }
@@ -239,7 +241,7 @@ TEST_P(IoCancelMatrix, SockConnect) {
     // A full backlog: the kernel drops what asks for more, so the connect stays under way.
     for (int count = 0; count < 2; ++count) {
       queued.push_back(Socket::make(AF_INET));
-        (void)::connect(queued.back().fileno(), address.data(), address.size());
+      (void)::connect(queued.back().fileno(), address.data(), address.size());
     }
   }
   const Socket client = Socket::make(AF_INET);
@@ -255,10 +257,12 @@ TEST_P(IoCancelMatrix, SockConnect) {
 
 INSTANTIATE_TEST_SUITE_P(Cells, IoCancelMatrix,
                          testing::Combine(testing::Values(Moment::before_start, Moment::in_flight,
-                                                          Moment::completed_not_resumed, Moment::fairness_requeue),
+                                                          Moment::completed_not_resumed,
+                                                          Moment::fairness_requeue),
                                           testing::Values(From::own_loop, From::other_loop)),
                          [](const auto& cell) {
-                           return to_string(std::get<0>(cell.param)) + to_string(std::get<1>(cell.param));
+                           return to_string(std::get<0>(cell.param)) +
+                                  to_string(std::get<1>(cell.param));
                          });
 
 }  // namespace

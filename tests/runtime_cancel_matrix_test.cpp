@@ -1,12 +1,14 @@
-/// The cancel matrix of runtime/README.md, for timers, futures and tasks. Each cell has one outcome.
-#include <gtest/gtest.h>
+/// The cancel matrix of runtime/README.md, for timers, futures and tasks. Each cell has one
+/// outcome.
 #include <rota/future.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 
-#include <tuple>
-
 #include "support/cancel_matrix.hpp"
+
+#include <gtest/gtest.h>
+
+#include <tuple>
 
 namespace rota {
 namespace {
@@ -26,7 +28,8 @@ class CancelMatrix : public testing::TestWithParam<std::tuple<Moment, From>> {
   Moment moment() const { return std::get<0>(GetParam()); }
   From from() const { return std::get<1>(GetParam()); }
 
-  /// Runs `body` as a task, with the cancel at the cell's moment where that is before or while it waits.
+  /// Runs `body` as a task, with the cancel at the cell's moment where that is before or while it
+  /// waits.
   Seen run(Coro<Seen> body) {
     auto main = [](CancelMatrix& cell, Coro<Seen> coro) -> Coro<Seen> {
       cell.victim_ = create_task(std::move(coro));
@@ -48,13 +51,15 @@ class CancelMatrix : public testing::TestWithParam<std::tuple<Moment, From>> {
 };
 
 TEST_P(CancelMatrix, Timer) {
-  if (moment() == Moment::fairness_requeue) return;  // a sleep always waits: the cell does not exist
+  if (moment() == Moment::fairness_requeue)
+    return;  // a sleep always waits: the cell does not exist
   auto wait = [this]() -> Coro<> {
     cancel_if(Moment::before_start);
     if (moment() != Moment::completed_not_resumed) {
       co_await sleep(1h);
     } else {
-      // Armed before the sleep and due with it: when this runs, the sleep is over and its task is queued.
+      // Armed before the sleep and due with it: when this runs, the sleep is over and its task is
+      // queued.
       const TimePoint due = loop_.time() + 1ms;
       loop_.call_at(due, [this] { cancel_victim(); });
       co_await sleep(due - loop_.time());
@@ -97,7 +102,8 @@ TEST_P(CancelMatrix, Task) {
     co_return 5;
   };
   auto wait = [this, &child, body]() -> Coro<> {
-    const bool completes = moment() == Moment::completed_not_resumed || moment() == Moment::fairness_requeue;
+    const bool completes =
+        moment() == Moment::completed_not_resumed || moment() == Moment::fairness_requeue;
     child = create_task(body(completes ? 0s : 3600s));
     if (moment() == Moment::completed_not_resumed) {
       // Added before the await, so called before the awaiting task is resumed.
@@ -121,10 +127,12 @@ TEST_P(CancelMatrix, Task) {
 
 INSTANTIATE_TEST_SUITE_P(Cells, CancelMatrix,
                          testing::Combine(testing::Values(Moment::before_start, Moment::in_flight,
-                                                          Moment::completed_not_resumed, Moment::fairness_requeue),
+                                                          Moment::completed_not_resumed,
+                                                          Moment::fairness_requeue),
                                           testing::Values(From::own_loop, From::other_loop)),
                          [](const auto& cell) {
-                           return to_string(std::get<0>(cell.param)) + to_string(std::get<1>(cell.param));
+                           return to_string(std::get<0>(cell.param)) +
+                                  to_string(std::get<1>(cell.param));
                          });
 
 }  // namespace

@@ -1,5 +1,6 @@
-#include <gtest/gtest.h>
 #include <rota/detail/frame_allocator.hpp>
+
+#include <gtest/gtest.h>
 
 #include <cstring>
 #include <set>
@@ -34,7 +35,8 @@ TEST(FrameAllocator, AFreedBlockIsTheNextOneOfItsSize) {
   release_frame(second, 250);
 }
 
-/// One thread allocates, the other frees: more than a list holds, so that whole lists travel through the pool.
+/// One thread allocates, the other frees: more than a list holds, so that whole lists travel
+/// through the pool.
 TEST(FrameAllocator, BlocksFreedByAnotherThreadComeBack) {
   constexpr std::size_t count = 3 * FrameCache::batch_blocks;
   std::set<void*> seen;

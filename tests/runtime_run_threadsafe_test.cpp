@@ -1,7 +1,8 @@
-#include <gtest/gtest.h>
 #include <rota/run_threadsafe.hpp>
 #include <rota/runtime.hpp>
 #include <rota/sleep.hpp>
+
+#include <gtest/gtest.h>
 
 #include <atomic>
 #include <stdexcept>
@@ -77,7 +78,8 @@ TEST_F(RunCoroutineThreadsafe, TH05IsCorrectFromTenThreadsAtOnce) {
   for (int number = 0; number < 10; ++number) {
     threads.emplace_back([this, number, &sum] {
       for (int round = 0; round < 50; ++round) {
-        sum.fetch_add(run_coroutine_threadsafe(doubled(number), other_).result(), std::memory_order_relaxed);
+        sum.fetch_add(run_coroutine_threadsafe(doubled(number), other_).result(),
+                      std::memory_order_relaxed);
       }
     });
   }

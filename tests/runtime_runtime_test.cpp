@@ -1,16 +1,17 @@
 /// Runner, run and Runtime: conformance section 17, many loops, the end of a runtime.
-#include <gtest/gtest.h>
 #include <rota/future.hpp>
 #include <rota/runtime.hpp>
 #include <rota/sleep.hpp>
+
+#include "cpus.hpp"
+
+#include <gtest/gtest.h>
 
 #include <atomic>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "cpus.hpp"
 
 namespace rota {
 namespace {
@@ -186,10 +187,12 @@ Coro<> on_every_loop(Function function) {
 TEST(Runtime, EveryLoopRunsOnAThreadOfItsOwn) {
   static std::vector<std::thread::id> threads;
   threads.assign(4, {});
-  run(on_every_loop([](std::size_t index) { threads[index] = std::this_thread::get_id(); }), with_loops(4));
+  run(on_every_loop([](std::size_t index) { threads[index] = std::this_thread::get_id(); }),
+      with_loops(4));
   EXPECT_EQ(threads[0], std::this_thread::get_id());
   for (std::size_t left = 0; left < threads.size(); ++left) {
-    for (std::size_t right = left + 1; right < threads.size(); ++right) EXPECT_NE(threads[left], threads[right]);
+    for (std::size_t right = left + 1; right < threads.size(); ++right)
+      EXPECT_NE(threads[left], threads[right]);
   }
 }
 
@@ -234,7 +237,8 @@ TEST(Runtime, ATaskThatIgnoresItsCancelIsNamedAndLeftAfterTheDeadline) {
   const std::string text = testing::internal::GetCapturedStderr();
   EXPECT_NE(text.find("did not end in time after they were cancelled"), std::string::npos) << text;
   EXPECT_NE(text.find("task upload"), std::string::npos) << text;
-  EXPECT_NE(text.find("runtime_runtime_test.cpp"), std::string::npos) << "the await site is missing: " << text;
+  EXPECT_NE(text.find("runtime_runtime_test.cpp"), std::string::npos)
+      << "the await site is missing: " << text;
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 /// SIGINT and SIGTERM while run() is at work; each case in a process of its own.
-#include <gtest/gtest.h>
 #include <rota/runtime.hpp>
 #include <rota/sleep.hpp>
+
+#include <gtest/gtest.h>
 
 #include <csignal>
 #include <functional>
@@ -33,8 +34,8 @@ Coro<> raise_and_wait(int signal) {
   co_await sleep(1h);
 }
 
-// "First SIGINT cancels the main task (waiting on a future, or spinning on sleep(0)); run raises KeyboardInterrupt
-// once the task ended cancelled."
+// "First SIGINT cancels the main task (waiting on a future, or spinning on sleep(0)); run raises
+// KeyboardInterrupt once the task ended cancelled."
 TEST(Signals, RU11TheFirstSigintCancelsMainAndRunThrowsKeyboardInterrupt) {
   const int code = in_child([] {
     try {
@@ -145,7 +146,7 @@ TEST(Signals, TheDispositionsAreAsBeforeWhenRunHasEnded) {
   const int code = in_child([] {
     auto nothing = []() -> Coro<> { co_return; };
     run(nothing(), one_loop());
-    struct sigaction action {};
+    struct sigaction action{};
     ::sigaction(SIGINT, nullptr, &action);
     return action.sa_handler == SIG_DFL ? 7 : 1;
   });

@@ -1,5 +1,6 @@
-#include <gtest/gtest.h>
 #include <rota/detail/timer_heap.hpp>
+
+#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <memory>
@@ -55,7 +56,9 @@ TEST(TimerHeap, AgreesWithASortedListOverRandomOperations) {
     std::int64_t when;
     int order;
     Timer* timer;
-    bool operator<(const Armed& other) const { return std::tie(when, order) < std::tie(other.when, other.order); }
+    bool operator<(const Armed& other) const {
+      return std::tie(when, order) < std::tie(other.when, other.order);
+    }
   };
   std::vector<std::unique_ptr<Timer>> timers;
   std::vector<Armed> model;

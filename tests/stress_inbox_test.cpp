@@ -1,9 +1,11 @@
 /// The inbox, and sleeping and waking, under many threads: runtime/README.md, section 4.
 ///
-/// Under ThreadSanitizer a release or acquire that is missing in push() or take_all() is a reported race on `payload`; a
-/// missing re-check before sleep, or a park that is no read-modify-write, is a hang that the watchdog ends.
-#include <gtest/gtest.h>
+/// Under ThreadSanitizer a release or acquire that is missing in push() or take_all() is a reported
+/// race on `payload`; a missing re-check before sleep, or a park that is no read-modify-write, is a
+/// hang that the watchdog ends.
 #include <rota/detail/loop_core.hpp>
+
+#include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <memory>
@@ -44,7 +46,9 @@ struct Returning : Runnable {
 class DoorbellOnly final : public Kernel {
  public:
   int ring_setup(unsigned, io_uring_params&, RingMemory&) noexcept override { return -1; }
-  int ring_enter(int, unsigned, unsigned, unsigned, const __kernel_timespec*) noexcept override { return -1; }
+  int ring_enter(int, unsigned, unsigned, unsigned, const __kernel_timespec*) noexcept override {
+    return -1;
+  }
   int ring_register(int, unsigned, void*, unsigned) noexcept override { return -1; }
   void ring_exit(RingMemory&) noexcept override {}
   std::int64_t now() noexcept override { return 0; }
@@ -130,7 +134,8 @@ TEST(StressInbox, AfterCloseEveryMessageIsEitherTakenOrStillItsPushers) {
   }
 }
 
-/// One producer, who waits for each message to be taken: a single lost wake hangs. Two, who overlap in all ways.
+/// One producer, who waits for each message to be taken: a single lost wake hangs. Two, who overlap
+/// in all ways.
 class StressWake : public testing::TestWithParam<std::size_t> {};
 INSTANTIATE_TEST_SUITE_P(Producers, StressWake, testing::Values(1, 2));
 
@@ -159,7 +164,8 @@ TEST_P(StressWake, NoMessageIsLeftBehindASleeperAndASleepCostsAtMostOneDoorbell)
         Runnable& message = *std::exchange(node, node->next);
         message.run(message, false);
       }
-      // The window in which a wake can be lost is a few nanoseconds wide: let pushes fall on all sides of it.
+      // The window in which a wake can be lost is a few nanoseconds wide: let pushes fall on all
+      // sides of it.
       for (unsigned pause = random() % 128; pause > 0; --pause) __builtin_ia32_pause();
       if (taken < producers * each && core->announce_sleep()) {
         ++sleeps;

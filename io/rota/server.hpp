@@ -74,7 +74,7 @@ class Server {
 
   // As a scope: `co_await with(co_await start_server(...), body)` closes and waits.
   void aenter() const noexcept {}
-  Coro<> aexit(std::exception_ptr exception) const;
+  Coro<> aexit(const std::exception_ptr& exception) const;
 
  private:
   std::shared_ptr<detail::ServerState> state_;

@@ -84,7 +84,7 @@ class ReadyWait : public IoWait {
   ReadyWait(const char* name, SocketState& socket, short events) noexcept
       : IoWait(name, socket), events_(events) {}
   ReadyWait(ReadyWait&&) noexcept = default;
-  ~ReadyWait() = default;
+  ~ReadyWait() override = default;
 
  private:
   void prepare(io_uring_sqe& sqe) noexcept final;

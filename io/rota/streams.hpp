@@ -26,7 +26,7 @@
 namespace rota {
 
 /// Unread bytes that a line may have, and half of what a stream reads ahead. As asyncio.
-inline constexpr std::size_t default_stream_limit = 64 * 1024;
+inline constexpr std::size_t default_stream_limit = std::size_t{64} * 1024;
 
 /// The stream ended before all that was asked for had come. As: asyncio.IncompleteReadError.
 class IncompleteReadError : public std::runtime_error {
@@ -228,7 +228,7 @@ class StreamWriter {
 
   /// `high`: drain() waits above it; `low`: until it (a quarter of high when not given).
   /// Units: bytes. Errors: ValueError when low > high.
-  void set_write_buffer_limits(std::size_t high = 64 * 1024,
+  void set_write_buffer_limits(std::size_t high = std::size_t{64} * 1024,
                                std::optional<std::size_t> low = std::nullopt) const;
   std::size_t get_write_buffer_size() const { return used("get_write_buffer_size").unsent(); }
 

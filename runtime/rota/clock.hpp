@@ -25,8 +25,8 @@ inline constexpr Duration forever = Duration::max();
 
 namespace detail {
 
-/// Any duration in nanoseconds: fractions round up (a timer never fires early), what is too long saturates.
-/// Errors: ValueError on NaN.
+/// Any duration in nanoseconds: fractions round up (a timer never fires early), what is too long
+/// saturates. Errors: ValueError on NaN.
 void reject_nan();
 template <typename Rep, typename Period>
 Duration to_nanoseconds(std::chrono::duration<Rep, Period> duration) {

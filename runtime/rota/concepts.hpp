@@ -11,7 +11,8 @@ namespace rota {
 namespace detail {
 
 template <typename T>
-concept HasMemberCoAwait = requires(T&& awaitable) { std::forward<T>(awaitable).operator co_await(); };
+concept HasMemberCoAwait =
+    requires(T&& awaitable) { std::forward<T>(awaitable).operator co_await(); };
 template <typename T>
 concept HasFreeCoAwait = requires(T&& awaitable) { operator co_await(std::forward<T>(awaitable)); };
 
@@ -47,6 +48,7 @@ concept Awaitable = requires(T&& awaitable) {
 /// What `co_await` of a T gives.
 template <typename T>
   requires Awaitable<T>
-using AwaitResult = decltype(std::declval<std::remove_reference_t<detail::AwaiterOf<T>>&>().await_resume());
+using AwaitResult =
+    decltype(std::declval<std::remove_reference_t<detail::AwaiterOf<T>>&>().await_resume());
 
 }  // namespace rota

@@ -1,8 +1,12 @@
 /// context.hpp: values that follow a task and what it starts: ContextVar and Context.
 ///
-/// A task or callback starts with a copy of its creator's context; what it sets does not leak back. Copying shares the
-/// values until one side changes them; an empty context is a null pointer and costs nothing.
+/// A task or callback starts with a copy of its creator's context; what it sets does not leak back.
+/// Copying shares the values until one side changes them; an empty context is a null pointer and
+/// costs nothing.
 #pragma once
+
+#include <rota/detail/atomic.hpp>
+#include <rota/error.hpp>
 
 #include <any>
 #include <cstdint>
@@ -12,19 +16,18 @@
 #include <unordered_map>
 #include <utility>
 
-#include <rota/detail/atomic.hpp>
-#include <rota/error.hpp>
-
 namespace rota {
 
 namespace detail {
 
 using ContextMap = std::unordered_map<const void*, std::any>;
 
-/// One context: counted, because tasks, callbacks and Context handles hold it. Its values are touched only by the code
-/// that runs in it, one at a time; the map itself is shared and never changed.
+/// One context: counted, because tasks, callbacks and Context handles hold it. Its values are
+/// touched only by the code that runs in it, one at a time; the map itself is shared and never
+/// changed.
 struct ContextCell {
-  explicit ContextCell(std::shared_ptr<const ContextMap> shared) noexcept : values(std::move(shared)) {}
+  explicit ContextCell(std::shared_ptr<const ContextMap> shared) noexcept
+      : values(std::move(shared)) {}
 
   atomic<std::uint32_t> references{1};  ///< Written by every holder, on any thread.
   std::shared_ptr<const ContextMap> values;
@@ -37,12 +40,14 @@ inline ContextCell* retain(ContextCell* cell) noexcept {
 }
 void release_cell(ContextCell* cell) noexcept;
 inline void release(ContextCell* cell) noexcept {
-  if (cell != nullptr) [[unlikely]] release_cell(cell);
+  if (cell != nullptr) [[unlikely]]
+    release_cell(cell);
 }
 /// A copy of `cell` for a new task: null stays null. Errors: std::bad_alloc.
 ContextCell* copy_cell(const ContextCell* cell);
 
-/// Where the code that runs now has its context: the running task's, the running callback's, or this thread's.
+/// Where the code that runs now has its context: the running task's, the running callback's, or
+/// this thread's.
 ContextCell*& current_context_slot() noexcept;
 
 const std::any* find_value(const void* variable) noexcept;
@@ -52,7 +57,8 @@ void erase_value(const void* variable);
 
 }  // namespace detail
 
-/// A set of values of ContextVars. As: contextvars.Context. A handle: copies of it mean the same context.
+/// A set of values of ContextVars. As: contextvars.Context. A handle: copies of it mean the same
+/// context.
 class Context {
  public:
   Context();  ///< A new, empty one. Errors: std::bad_alloc.
@@ -96,8 +102,8 @@ class Context {
 /// A copy of the current context. As: contextvars.copy_context.
 Context copy_context();
 
-/// A variable with one value for each context. Declare it at namespace scope; its address is its identity.
-/// As: contextvars.ContextVar.
+/// A variable with one value for each context. Declare it at namespace scope; its address is its
+/// identity. As: contextvars.ContextVar.
 template <typename T>
 class ContextVar {
  public:
@@ -119,7 +125,8 @@ class ContextVar {
 
   const std::string& name() const noexcept { return name_; }
 
-  /// The value in the current context, or the default. Errors: RuntimeError when there is neither (Python: LookupError).
+  /// The value in the current context, or the default. Errors: RuntimeError when there is neither
+  /// (Python: LookupError).
   T get() const {
     if (const std::any* value = detail::find_value(this)) return *std::any_cast<T>(value);
     if (default_) return *default_;

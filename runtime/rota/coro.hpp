@@ -1,18 +1,19 @@
 /// coro.hpp: Coro<T>, what a coroutine function returns: lazy, moved, awaited once.
 #pragma once
 
+#include <rota/detail/promise.hpp>
+
 #include <coroutine>
 #include <functional>
 #include <type_traits>
 #include <utility>
 
-#include <rota/detail/promise.hpp>
-
 namespace rota {
 
 namespace detail {
 
-/// Awaits a child coroutine: symmetric transfer there and back, no task, no queue. Owns the child's frame.
+/// Awaits a child coroutine: symmetric transfer there and back, no task, no queue. Owns the child's
+/// frame.
 template <typename T>
 class CoroAwaiter {
  public:
@@ -39,9 +40,9 @@ class CoroAwaiter {
 
 }  // namespace detail
 
-/// What a coroutine function returns. Does nothing until it is awaited or given to create_task(). Movable; awaited once.
-/// Destroying one that never started destroys its arguments and runs nothing.
-/// As: a coroutine object.
+/// What a coroutine function returns. Does nothing until it is awaited or given to create_task().
+/// Movable; awaited once. Destroying one that never started destroys its arguments and runs
+/// nothing. As: a coroutine object.
 template <typename T>
 class [[nodiscard("a Coro does nothing until it is awaited or given to create_task()")]] Coro {
  public:
@@ -57,7 +58,8 @@ class [[nodiscard("a Coro does nothing until it is awaited or given to create_ta
     if (handle_) handle_.destroy();
   }
 
-  /// Runs it to its end inside the awaiting task. Suspends: only when it does. Errors: what it throws.
+  /// Runs it to its end inside the awaiting task. Suspends: only when it does. Errors: what it
+  /// throws.
   detail::CoroAwaiter<T> operator co_await() && noexcept {
     return detail::CoroAwaiter<T>(std::exchange(handle_, nullptr));
   }
@@ -90,7 +92,8 @@ Coro<std::decay_t<AwaitResult<A>>> as_coro(A awaitable) {
   co_return co_await std::move(awaitable);
 }
 
-/// A coroutine that keeps a callable and its arguments in its frame for as long as what they give runs.
+/// A coroutine that keeps a callable and its arguments in its frame for as long as what they give
+/// runs.
 template <typename Function, typename... Args>
 auto invoke_coro(Function function, Args... args)
     -> Coro<std::decay_t<AwaitResult<std::invoke_result_t<Function, Args...>>>> {

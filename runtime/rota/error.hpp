@@ -1,6 +1,7 @@
 /// error.hpp: the exceptions of rota, with asyncio's names.
 ///
-/// CancelledError derives from nothing; every other one from std::exception, and OSError from std::system_error.
+/// CancelledError derives from nothing; every other one from std::exception, and OSError from
+/// std::system_error.
 #pragma once
 
 #include <cstddef>
@@ -13,13 +14,15 @@
 
 namespace rota {
 
-/// Raised at the await of a task that was cancelled. Not a std::exception, as in Python CancelledError is no Exception:
-/// `catch (const std::exception&)` must let it pass.
-/// As: asyncio.CancelledError.
+/// Raised at the await of a task that was cancelled. Not a std::exception, as in Python
+/// CancelledError is no Exception: `catch (const std::exception&)` must let it pass. As:
+/// asyncio.CancelledError.
 class CancelledError final {
  public:
   explicit CancelledError(std::string message = {}) : message_(std::move(message)) {}
-  const std::string& message() const noexcept { return message_; }  ///< What cancel(message) was given.
+  const std::string& message() const noexcept {
+    return message_;
+  }  ///< What cancel(message) was given.
 
  private:
   std::string message_;
@@ -50,9 +53,9 @@ class TimeoutError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The process was interrupted by SIGINT (or asked to end by SIGTERM) while run() was at work, and the main task ended
-/// cancelled because of it. If nobody catches it, the process exits with 128 + signal(), without a core dump: 130, 143.
-/// As: KeyboardInterrupt.
+/// The process was interrupted by SIGINT (or asked to end by SIGTERM) while run() was at work, and
+/// the main task ended cancelled because of it. If nobody catches it, the process exits with 128 +
+/// signal(), without a core dump: 130, 143. As: KeyboardInterrupt.
 class KeyboardInterrupt final : public std::exception {
  public:
   explicit KeyboardInterrupt(int signal) noexcept : signal_(signal) {}

@@ -1,16 +1,16 @@
 /// future.hpp: Future<T>, a result that somebody will set. Set on its loop, awaited from any.
 #pragma once
 
+#include <rota/detail/bound.hpp>
+#include <rota/detail/callback.hpp>
+#include <rota/detail/completion_wait.hpp>
+#include <rota/loop.hpp>
+
 #include <concepts>
 #include <exception>
 #include <memory>
 #include <string>
 #include <utility>
-
-#include <rota/detail/bound.hpp>
-#include <rota/detail/callback.hpp>
-#include <rota/detail/completion_wait.hpp>
-#include <rota/loop.hpp>
 
 namespace rota {
 
@@ -22,18 +22,21 @@ class FutureBase : public Completable {
   void require_pending() const;  ///< Errors: InvalidStateError.
   /// The loop of the first use is the owner. Errors: RuntimeError on another loop.
   void use(const char* operation) {
-    if (core() != running_core() || core() == nullptr) [[unlikely]] bind(operation, false);
+    if (core() != running_core() || core() == nullptr) [[unlikely]]
+      bind(operation, false);
   }
   /// Any. An await binds it too, but may come from anywhere once it is bound.
   void bind_if_unbound() {
-    if (core() == nullptr) [[unlikely]] bind("await", true);
+    if (core() == nullptr) [[unlikely]]
+      bind("await", true);
   }
   /// A new one: belongs to `owner`.
   void bind_to(LoopCore& owner) noexcept {
     owner.retain();
     core_.store(&owner, std::memory_order_release);  // pairs with the acquire in core()
   }
-  /// Owner. False: done already. Takes over `message` (may be null). Types built on futures (gather) pass it on instead.
+  /// Owner. False: done already. Takes over `message` (may be null). Types built on futures
+  /// (gather) pass it on instead.
   virtual bool cancel_requested(std::string* message) noexcept;
 
  protected:
@@ -43,7 +46,8 @@ class FutureBase : public Completable {
 
   static bool cancel_any(Completable& completable, std::string* message) noexcept;
   void report_if_unretrieved() noexcept {
-    if (outcome() == Outcome::exception && !retrieved()) [[unlikely]] report_unretrieved(*this, {});
+    if (outcome() == Outcome::exception && !retrieved()) [[unlikely]]
+      report_unretrieved(*this, {});
   }
 
  private:
@@ -73,7 +77,9 @@ class FutureState : public FutureBase, public Result<T> {
   }
 
   static void* operator new(std::size_t bytes) { return allocate_frame(bytes); }
-  static void operator delete(void* memory, std::size_t bytes) noexcept { release_frame(memory, bytes); }
+  static void operator delete(void* memory, std::size_t bytes) noexcept {
+    release_frame(memory, bytes);
+  }
 
  protected:
   ~FutureState() override = default;
@@ -88,8 +94,10 @@ class FutureState : public FutureBase, public Result<T> {
   static const std::exception_ptr& exception_of(const Completable& completable) noexcept {
     return static_cast<const FutureState&>(completable).ResultBase::exception;
   }
-  static constexpr Operations operations_of_type{
-      .destroy = &destroy, .cancel = &FutureBase::cancel_any, .exception = &exception_of, .kind = "Future"};
+  static constexpr Operations operations_of_type{.destroy = &destroy,
+                                                 .cancel = &FutureBase::cancel_any,
+                                                 .exception = &exception_of,
+                                                 .kind = "Future"};
 };
 
 template <typename T>
@@ -105,10 +113,10 @@ class FutureAwaiter final : public CompletionWait {
 
 }  // namespace detail
 
-/// A result that somebody will set. A handle: copies mean the same future. Made anywhere; belongs to the loop of its first
-/// use, and is set, cancelled and given callbacks there. Any loop may await it, any thread may ask whether it is done.
-/// Between threads without a loop: threadsafe::Future.
-/// As: asyncio.Future.
+/// A result that somebody will set. A handle: copies mean the same future. Made anywhere; belongs
+/// to the loop of its first use, and is set, cancelled and given callbacks there. Any loop may
+/// await it, any thread may ask whether it is done. Between threads without a loop:
+/// threadsafe::Future. As: asyncio.Future.
 template <typename T = void>
 class Future {
  public:
@@ -127,7 +135,8 @@ class Future {
   bool operator==(const Future&) const = default;
 
   /// Sets the result and makes every waiter ready, in the order they came.
-  /// Errors: InvalidStateError when done; RuntimeError on another loop. Thread: owner loop. Suspends: never.
+  /// Errors: InvalidStateError when done; RuntimeError on another loop. Thread: owner loop.
+  /// Suspends: never.
   template <typename U = T>
     requires std::convertible_to<U&&, T> && (!std::is_void_v<T>)
   void set_result(U&& value) const {
@@ -139,12 +148,15 @@ class Future {
     state_->set_result();
   }
   /// As set_result, with an exception. `exception` may be any object or an exception_ptr.
-  void set_exception(std::exception_ptr exception) const { state_->set_exception(std::move(exception)); }
+  void set_exception(std::exception_ptr exception) const {
+    state_->set_exception(std::move(exception));
+  }
   template <typename Exception>
   void set_exception(Exception exception) const {
     state_->set_exception(std::make_exception_ptr(std::move(exception)));
   }
-  /// Ends it with CancelledError. Returns: false when it is done already. Errors: RuntimeError on another loop.
+  /// Ends it with CancelledError. Returns: false when it is done already. Errors: RuntimeError on
+  /// another loop.
   bool cancel() const {
     state_->use("Future.cancel");
     return state_->cancel_requested(nullptr);
@@ -164,7 +176,8 @@ class Future {
     state_->mark_retrieved();
     return state_->get();
   }
-  /// What was set by set_exception, or null. Thread: any. Errors: InvalidStateError; CancelledError.
+  /// What was set by set_exception, or null. Thread: any. Errors: InvalidStateError;
+  /// CancelledError.
   std::exception_ptr exception() const { return detail::exception_of_done(*state_); }
 
   /// Waits until it is done; gives `const T&`. Cancelling the awaiting task cancels the future.
@@ -175,12 +188,15 @@ class Future {
     return detail::FutureAwaiter<T>(state_);
   }
 
-  /// Calls `callback(Future<T>)` on the loop, through call_soon, once it is done. Thread: owner loop.
+  /// Calls `callback(Future<T>)` on the loop, through call_soon, once it is done. Thread: owner
+  /// loop.
   template <std::invocable<Future<T>> Callback>
   detail::CallbackId add_done_callback(Callback callback) const {
     state_->use("Future.add_done_callback");
-    return detail::add_done_callback(
-        *state_, [future = *this, callback = std::move(callback)]() mutable { callback(std::move(future)); });
+    return detail::add_done_callback(*state_,
+                                     [future = *this, callback = std::move(callback)]() mutable {
+                                       callback(std::move(future));
+                                     });
   }
   /// Returns whether it was still there. Thread: owner loop.
   bool remove_done_callback(detail::CallbackId id) const {

@@ -1,7 +1,15 @@
-/// loop.hpp: EventLoop, one thread's wheel: callbacks, timers, tasks and I/O of one ring; and the handles to it.
+/// loop.hpp: EventLoop, one thread's wheel: callbacks, timers, tasks and I/O of one ring; and the
+/// handles to it.
 ///
-/// What happens in a step, in which order, and how a loop sleeps and wakes: runtime/README.md, sections 4 and 7.
+/// What happens in a step, in which order, and how a loop sleeps and wakes: runtime/README.md,
+/// sections 4 and 7.
 #pragma once
+
+#include <rota/clock.hpp>
+#include <rota/concepts.hpp>
+#include <rota/detail/callback.hpp>
+#include <rota/detail/loop_state.hpp>
+#include <rota/error.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -14,12 +22,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include <rota/clock.hpp>
-#include <rota/concepts.hpp>
-#include <rota/detail/callback.hpp>
-#include <rota/detail/loop_state.hpp>
-#include <rota/error.hpp>
 
 namespace rota {
 
@@ -111,8 +113,11 @@ class LoopHandle {
 
 /// What an exception handler is told. As: the context dictionary of loop.call_exception_handler.
 struct ExceptionContext {
-  ExceptionContext(std::string message_, std::exception_ptr exception_ = {}, std::string task_name_ = {})
-      : message(std::move(message_)), exception(std::move(exception_)), task_name(std::move(task_name_)) {}
+  ExceptionContext(std::string message_, std::exception_ptr exception_ = {},
+                   std::string task_name_ = {})
+      : message(std::move(message_)),
+        exception(std::move(exception_)),
+        task_name(std::move(task_name_)) {}
 
   std::string message;           ///< What happened, in one line.
   std::exception_ptr exception;  ///< May be null.
@@ -130,17 +135,19 @@ struct LoopHooks {
 
 struct LoopOptions {
   bool debug = false;
-  unsigned ring_entries = 256;         ///< Requests prepared before one must be submitted; a power of two.
-  unsigned completion_entries = 4096;  ///< Completions kept before the kernel overflows into its own memory.
-  std::chrono::nanoseconds spin{0};    ///< Look for work this long before sleeping. 0: sleep at once.
-  bool fairness = true;                ///< False: a task may await ready things without end (for order tests).
+  unsigned ring_entries = 256;  ///< Requests prepared before one must be submitted; a power of two.
+  unsigned completion_entries =
+      4096;  ///< Completions kept before the kernel overflows into its own memory.
+  std::chrono::nanoseconds spin{0};  ///< Look for work this long before sleeping. 0: sleep at once.
+  bool fairness = true;  ///< False: a task may await ready things without end (for order tests).
   /// Null: the machine. Otherwise outlives the loop and every handle, task and future of it.
   detail::Kernel* kernel = nullptr;
-  std::uint32_t feature_mask = ~0u;    ///< Clears probed kernel features: stands in for older kernels.
+  std::uint32_t feature_mask =
+      ~0u;  ///< Clears probed kernel features: stands in for older kernels.
 };
 
-/// One loop. Made on any thread; belongs to the first thread that runs it. Owner loop's thread only, but for what says "any".
-/// As: asyncio.AbstractEventLoop.
+/// One loop. Made on any thread; belongs to the first thread that runs it. Owner loop's thread
+/// only, but for what says "any". As: asyncio.AbstractEventLoop.
 class EventLoop final : public detail::LoopState {
  public:
   /// Errors: StartupError (what, why, what to do), OSError.
@@ -149,12 +156,13 @@ class EventLoop final : public detail::LoopState {
   ~EventLoop();
 
   // --- callbacks ---
-  /// Calls `function(args...)` in the next step, after what was scheduled before. The arguments are kept by value.
-  /// Errors: RuntimeError when closed. As: loop.call_soon.
+  /// Calls `function(args...)` in the next step, after what was scheduled before. The arguments are
+  /// kept by value. Errors: RuntimeError when closed. As: loop.call_soon.
   template <typename Function, typename... Args>
     requires std::invocable<std::decay_t<Function>, std::decay_t<Args>...>
   Handle call_soon(Function&& function, Args&&... args) {
-    detail::Callback& callback = make_callback(std::forward<Function>(function), std::forward<Args>(args)...);
+    detail::Callback& callback =
+        make_callback(std::forward<Function>(function), std::forward<Args>(args)...);
     ready.push(callback);
     return Handle(&callback);
   }
@@ -162,7 +170,8 @@ class EventLoop final : public detail::LoopState {
   /// Errors: RuntimeError when closed; ValueError (NaN). As: loop.call_later.
   template <typename Rep, typename Period, typename Function, typename... Args>
     requires std::invocable<std::decay_t<Function>, std::decay_t<Args>...>
-  TimerHandle call_later(std::chrono::duration<Rep, Period> delay, Function&& function, Args&&... args) {
+  TimerHandle call_later(std::chrono::duration<Rep, Period> delay, Function&& function,
+                         Args&&... args) {
     const std::int64_t when = detail::deadline_after(now(), detail::to_nanoseconds(delay));
     return arm(when, make_callback(std::forward<Function>(function), std::forward<Args>(args)...));
   }
@@ -177,7 +186,8 @@ class EventLoop final : public detail::LoopState {
   template <typename Function, typename... Args>
     requires std::invocable<std::decay_t<Function>, std::decay_t<Args>...>
   Handle call_soon_threadsafe(Function&& function, Args&&... args) {
-    return handle().call_soon_threadsafe(std::forward<Function>(function), std::forward<Args>(args)...);
+    return handle().call_soon_threadsafe(std::forward<Function>(function),
+                                         std::forward<Args>(args)...);
   }
   /// This loop for other threads. Thread: any.
   LoopHandle handle() noexcept { return LoopHandle(*core); }
@@ -196,14 +206,15 @@ class EventLoop final : public detail::LoopState {
   Future<T> create_future();
 
   // --- running ---
-  /// Runs until stop(). Errors: RuntimeError (closed; runs already; another loop runs on this thread, or owns it);
-  /// KeyboardInterrupt.
+  /// Runs until stop(). Errors: RuntimeError (closed; runs already; another loop runs on this
+  /// thread, or owns it); KeyboardInterrupt.
   void run_forever();
   /// Runs until `awaitable` (a Coro, Task, Future or any awaitable) is done; gives its result.
   /// Errors: what it throws; RuntimeError "Event loop stopped before Future completed."
   template <Awaitable A>
   auto run_until_complete(A&& awaitable);
-  /// The present step is the last; before running: exactly one step. Thread: owner (any: call_soon_threadsafe it).
+  /// The present step is the last; before running: exactly one step. Thread: owner (any:
+  /// call_soon_threadsafe it).
   void stop() noexcept { stopping_ = true; }
   /// Ends it: cancels operations, destroys what is pending, closes the ring. Idempotent.
   /// Errors: RuntimeError while it runs; on another thread than the one that ran it.
@@ -212,17 +223,20 @@ class EventLoop final : public detail::LoopState {
   bool is_closed() const noexcept { return closed_; }
 
   // --- errors and debugging ---
-  /// Replaces the handler; an empty one restores the default, which writes to stderr. As: loop.set_exception_handler.
+  /// Replaces the handler; an empty one restores the default, which writes to stderr. As:
+  /// loop.set_exception_handler.
   void set_exception_handler(ExceptionHandler handler) { exception_handler_ = std::move(handler); }
   const ExceptionHandler& get_exception_handler() const noexcept { return exception_handler_; }
-  /// Reports; never throws: a handler that throws is reported by the default one. As: loop.call_exception_handler.
+  /// Reports; never throws: a handler that throws is reported by the default one. As:
+  /// loop.call_exception_handler.
   void call_exception_handler(const ExceptionContext& context) noexcept;
   void default_exception_handler(const ExceptionContext& context) noexcept;
   void set_debug(bool debug) noexcept { debug_ = debug; }
   bool get_debug() const noexcept { return debug_; }
   /// May be called by a hook too: the others of that step are still the old ones.
   void set_hooks(LoopHooks hooks) { hooks_ = std::make_shared<const LoopHooks>(std::move(hooks)); }
-  /// Writes tasks with their await sites and operations in flight to `fd`. Thread: owner, or any in an emergency.
+  /// Writes tasks with their await sites and operations in flight to `fd`. Thread: owner, or any in
+  /// an emergency.
   void dump(int fd) noexcept;
 
   // --- for the runtime's own parts ---
@@ -232,19 +246,24 @@ class EventLoop final : public detail::LoopState {
   /// Cancels every task of this loop that is not done. Returns how many.
   std::size_t cancel_all_tasks() noexcept;
   void run_until_done(detail::Completable& completable);
-  /// Runs until `done()` holds after a step, or until `deadline` (ns of the real clock). A signal's interrupt is kept.
+  /// Runs until `done()` holds after a step, or until `deadline` (ns of the real clock). A signal's
+  /// interrupt is kept.
   void run_until(const std::function<bool()>& done, std::int64_t deadline) noexcept;
-  /// A service of this loop (a buffer ring, a listener), destroyed by close() before the ring. Newest first.
+  /// A service of this loop (a buffer ring, a listener), destroyed by close() before the ring.
+  /// Newest first.
   void add_service(std::unique_ptr<detail::LoopService> service);
   template <typename Service>
   Service* find_service() noexcept;
   /// The loops of its runtime; a loop made by hand is alone. Set before the loop runs.
-  void set_siblings(std::shared_ptr<const std::vector<LoopHandle>> loops) noexcept { siblings_ = std::move(loops); }
+  void set_siblings(std::shared_ptr<const std::vector<LoopHandle>> loops) noexcept {
+    siblings_ = std::move(loops);
+  }
   std::vector<LoopHandle> siblings() {
     return siblings_ != nullptr ? *siblings_ : std::vector<LoopHandle>{handle()};
   }
   void require_open() const;  ///< Errors: RuntimeError "Event loop is closed".
-  /// Work outside of the loop that will come back by the inbox: while there is any, a clock that jumps does not.
+  /// Work outside of the loop that will come back by the inbox: while there is any, a clock that
+  /// jumps does not.
   void add_hold() noexcept { ++holds_; }
   void remove_hold() noexcept { --holds_; }
 
@@ -292,7 +311,8 @@ class EventLoop final : public detail::LoopState {
   bool enabled_ = false;  ///< The ring belongs to the thread that ran the loop first.
 };
 
-/// The loop that runs on this thread. Errors: RuntimeError "no running event loop". As: asyncio.get_running_loop.
+/// The loop that runs on this thread. Errors: RuntimeError "no running event loop". As:
+/// asyncio.get_running_loop.
 EventLoop& get_running_loop();
 
 namespace detail {
@@ -311,7 +331,8 @@ class LoopService {
 
 template <typename Service>
 Service* EventLoop::find_service() noexcept {
-  for (detail::LoopService* service = services_.get(); service != nullptr; service = service->next_.get()) {
+  for (detail::LoopService* service = services_.get(); service != nullptr;
+       service = service->next_.get()) {
     if (auto* found = dynamic_cast<Service*>(service)) return found;
   }
   return nullptr;

@@ -1,5 +1,9 @@
-/// run_threadsafe.hpp: run_coroutine_threadsafe, a coroutine handed to a loop by a thread that has none.
+/// run_threadsafe.hpp: run_coroutine_threadsafe, a coroutine handed to a loop by a thread that has
+/// none.
 #pragma once
+
+#include <rota/loop.hpp>
+#include <rota/task.hpp>
 
 #include <chrono>
 #include <condition_variable>
@@ -9,17 +13,16 @@
 #include <optional>
 #include <utility>
 
-#include <rota/loop.hpp>
-#include <rota/task.hpp>
-
 namespace rota {
 
 namespace detail {
 
-/// Throws RuntimeError on a loop's thread: a blocked loop serves nobody, perhaps not even the one that is waited for.
+/// Throws RuntimeError on a loop's thread: a blocked loop serves nobody, perhaps not even the one
+/// that is waited for.
 void require_no_loop(const char* operation);
 
-/// What the thread and the loop share. The mutex guards all of it; it is held for a few instructions only.
+/// What the thread and the loop share. The mutex guards all of it; it is held for a few
+/// instructions only.
 template <typename T>
 struct ThreadResult {
   std::mutex mutex;
@@ -72,7 +75,8 @@ class ThreadRelay final : public Waiter {
   std::shared_ptr<ThreadResult<T>> shared_;
 };
 
-/// Makes the task on its loop. If the loop closes before it is called, the result is a CancelledError.
+/// Makes the task on its loop. If the loop closes before it is called, the result is a
+/// CancelledError.
 template <typename T>
 class StartTask {
  public:
@@ -86,7 +90,8 @@ class StartTask {
 
   void operator()() {
     Task<T> task = create_task(std::move(coro_));
-    auto* const relay = new ThreadRelay<T>(task, shared_);  // until here an exception leaves a CancelledError behind
+    auto* const relay = new ThreadRelay<T>(
+        task, shared_);  // until here an exception leaves a CancelledError behind
     task.base()->waiters().push(*relay);
     const auto shared = std::exchange(shared_, nullptr);
     const std::lock_guard lock(shared->mutex);
@@ -101,12 +106,14 @@ class StartTask {
 
 }  // namespace detail
 
-/// The result of a coroutine on some loop, for threads that may block. As: concurrent.futures.Future.
+/// The result of a coroutine on some loop, for threads that may block. As:
+/// concurrent.futures.Future.
 template <typename T>
 class ThreadFuture {
  public:
   /// Waits until it is done, or for `timeout`; gives the value, moved out: call it once.
-  /// Thread: any that runs no loop (RuntimeError). Errors: what the coroutine threw; CancelledError; TimeoutError.
+  /// Thread: any that runs no loop (RuntimeError). Errors: what the coroutine threw;
+  /// CancelledError; TimeoutError.
   T result(Duration timeout = forever) {
     detail::require_no_loop("ThreadFuture.result");
     std::unique_lock lock(shared_->mutex);
@@ -130,14 +137,16 @@ class ThreadFuture {
     return shared_->done;
   }
 
-  explicit ThreadFuture(std::shared_ptr<detail::ThreadResult<T>> shared) noexcept : shared_(std::move(shared)) {}
+  explicit ThreadFuture(std::shared_ptr<detail::ThreadResult<T>> shared) noexcept
+      : shared_(std::move(shared)) {}
 
  private:
   std::shared_ptr<detail::ThreadResult<T>> shared_;
 };
 
-/// Runs `coro` as a task of `loop`. Thread: any. Suspends: never. Errors: RuntimeError when the loop is closed.
-/// If the loop closes first, the result is a CancelledError. As: asyncio.run_coroutine_threadsafe.
+/// Runs `coro` as a task of `loop`. Thread: any. Suspends: never. Errors: RuntimeError when the
+/// loop is closed. If the loop closes first, the result is a CancelledError. As:
+/// asyncio.run_coroutine_threadsafe.
 template <typename T>
 ThreadFuture<T> run_coroutine_threadsafe(Coro<T> coro, const LoopHandle& loop) {
   auto shared = std::make_shared<detail::ThreadResult<T>>();

@@ -1,30 +1,32 @@
 /// runtime.hpp: many loops: Runtime, Runner and run().
 ///
-/// The loop that runs main is the calling thread's; every other one has a thread of its own. How they end together stands in
-/// runtime/README.md, section 9.
+/// The loop that runs main is the calling thread's; every other one has a thread of its own. How
+/// they end together stands in runtime/README.md, section 9.
 #pragma once
+
+#include <rota/context.hpp>
+#include <rota/loop.hpp>
+#include <rota/task.hpp>
 
 #include <chrono>
 #include <memory>
 #include <utility>
 #include <vector>
 
-#include <rota/context.hpp>
-#include <rota/loop.hpp>
-#include <rota/task.hpp>
-
 namespace rota {
 
 struct RuntimeOptions {
-  unsigned loops = 0;                  ///< 0: one for each CPU that affinity and the cgroup's quota leave us.
-  bool affinity = false;               ///< Bind each loop's thread to a CPU of its own.
-  bool debug = false;                  ///< As PYTHONASYNCIODEBUG=1. ROTA_DEBUG=1 in the environment switches it on too.
-  bool handle_signals = true;          ///< SIGINT and SIGTERM cancel main (only from the main thread).
-  bool fairness = true;                ///< See LoopOptions.
-  unsigned ring_entries = 256;         ///< For each loop, see LoopOptions.
+  unsigned loops = 0;     ///< 0: one for each CPU that affinity and the cgroup's quota leave us.
+  bool affinity = false;  ///< Bind each loop's thread to a CPU of its own.
+  bool debug =
+      false;  ///< As PYTHONASYNCIODEBUG=1. ROTA_DEBUG=1 in the environment switches it on too.
+  bool handle_signals = true;   ///< SIGINT and SIGTERM cancel main (only from the main thread).
+  bool fairness = true;         ///< See LoopOptions.
+  unsigned ring_entries = 256;  ///< For each loop, see LoopOptions.
   unsigned completion_entries = 4096;  ///< For each loop, see LoopOptions.
   std::chrono::nanoseconds spin{0};    ///< Before a loop sleeps, see LoopOptions.
-  /// How long run() waits at the end for tasks that do not end when cancelled. Then they are named on stderr and left.
+  /// How long run() waits at the end for tasks that do not end when cancelled. Then they are named
+  /// on stderr and left.
   std::chrono::nanoseconds shutdown_timeout = std::chrono::seconds(10);
   /// Makes each loop, for hooks or handlers of your own; null: EventLoop(options).
   std::unique_ptr<EventLoop> (*loop_factory)(const LoopOptions& options) = nullptr;
@@ -36,21 +38,23 @@ class Worker;
 class Interrupts;
 }  // namespace detail
 
-/// N loops. Loop 0 runs on the thread that made the runtime, whenever that thread runs it; the others run on their own.
+/// N loops. Loop 0 runs on the thread that made the runtime, whenever that thread runs it; the
+/// others run on their own.
 class Runtime : detail::Immovable {
  public:
-  /// Makes all loops here, so that what is missing shows here; then starts the threads of loops 1 and up.
-  /// Errors: StartupError, OSError, std::system_error (no thread to be had).
+  /// Makes all loops here, so that what is missing shows here; then starts the threads of loops 1
+  /// and up. Errors: StartupError, OSError, std::system_error (no thread to be had).
   explicit Runtime(RuntimeOptions options = {});
   ~Runtime();  ///< close().
 
   std::size_t size() const noexcept { return handles_.size(); }
-  EventLoop& main_loop() noexcept { return *main_loop_; }               ///< Loop 0. Thread: the maker's.
+  EventLoop& main_loop() noexcept { return *main_loop_; }  ///< Loop 0. Thread: the maker's.
   const std::vector<LoopHandle>& loops() const noexcept { return handles_; }  ///< Thread: any.
   const RuntimeOptions& options() const noexcept { return options_; }
 
-  /// Cancels every task of every loop, runs all loops until no task is left or shutdown_timeout has passed, names on stderr
-  /// what is stuck, closes the loops and joins the threads. Idempotent. Thread: the maker's, outside of its loop.
+  /// Cancels every task of every loop, runs all loops until no task is left or shutdown_timeout has
+  /// passed, names on stderr what is stuck, closes the loops and joins the threads. Idempotent.
+  /// Thread: the maker's, outside of its loop.
   void close();
 
  private:
@@ -73,9 +77,10 @@ class Runner : detail::Immovable {
   explicit Runner(RuntimeOptions options = {}) noexcept : options_(options) {}
   ~Runner();  ///< close().
 
-  /// Runs `awaitable` on loop 0 to its end; gives its result. SIGINT and SIGTERM cancel it; a second SIGINT leaves at once.
-  /// Errors: what it throws; KeyboardInterrupt, when it ended cancelled because of a signal; RuntimeError (inside a running
-  /// loop; closed); StartupError. As: Runner.run.
+  /// Runs `awaitable` on loop 0 to its end; gives its result. SIGINT and SIGTERM cancel it; a
+  /// second SIGINT leaves at once. Errors: what it throws; KeyboardInterrupt, when it ended
+  /// cancelled because of a signal; RuntimeError (inside a running loop; closed); StartupError. As:
+  /// Runner.run.
   template <Awaitable A>
   auto run(A&& awaitable) {
     if constexpr (detail::is_coro<std::remove_cvref_t<A>>) {

@@ -1,13 +1,13 @@
 /// sleep.hpp: sleep, the wait for time to pass.
 #pragma once
 
+#include <rota/clock.hpp>
+#include <rota/detail/promise.hpp>
+
 #include <chrono>
 #include <coroutine>
 #include <type_traits>
 #include <utility>
-
-#include <rota/clock.hpp>
-#include <rota/detail/promise.hpp>
 
 namespace rota {
 
@@ -21,7 +21,8 @@ class SleepAwaiter : public Waiting, public TimerNode {
   SleepAwaiter(SleepAwaiter&& other) noexcept
       : Waiting(&SleepAwaiter::cancel), TimerNode(&SleepAwaiter::due), delay_(other.delay_) {}
   ~SleepAwaiter() {
-    if (armed()) [[unlikely]] running_loop->timers.disarm(*this);
+    if (armed()) [[unlikely]]
+      running_loop->timers.disarm(*this);
   }
 
   bool await_ready() const noexcept { return false; }
@@ -40,7 +41,9 @@ class SleepAwaiter : public Waiting, public TimerNode {
   void await_resume() { task_->throw_if_cancelled(); }
 
  private:
-  static void due(TimerNode& node) noexcept { static_cast<SleepAwaiter&>(node).task_->make_ready(); }
+  static void due(TimerNode& node) noexcept {
+    static_cast<SleepAwaiter&>(node).task_->make_ready();
+  }
   static void cancel(Waiting& waiting, TaskBase& task) noexcept {
     running_loop->timers.disarm(static_cast<SleepAwaiter&>(waiting));
     task.make_ready();
@@ -73,7 +76,8 @@ template <typename Rep, typename Period>
 }
 /// The same; gives `result`.
 template <typename Rep, typename Period, typename T>
-[[nodiscard]] detail::SleepResultAwaiter<T> sleep(std::chrono::duration<Rep, Period> delay, T result) {
+[[nodiscard]] detail::SleepResultAwaiter<T> sleep(std::chrono::duration<Rep, Period> delay,
+                                                  T result) {
   return detail::SleepResultAwaiter<T>(detail::to_nanoseconds(delay), std::move(result));
 }
 

@@ -1,6 +1,11 @@
 /// task.hpp: Task<T>, a Coro that was given to create_task(): scheduled, cancellable, awaitable.
 #pragma once
 
+#include <rota/coro.hpp>
+#include <rota/detail/callback.hpp>
+#include <rota/detail/completion_wait.hpp>
+#include <rota/loop.hpp>
+
 #include <concepts>
 #include <memory>
 #include <source_location>
@@ -8,11 +13,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <rota/coro.hpp>
-#include <rota/detail/callback.hpp>
-#include <rota/detail/completion_wait.hpp>
-#include <rota/loop.hpp>
 
 namespace rota {
 
@@ -26,7 +26,8 @@ struct TaskOptions {
   TaskOptions(std::string_view name_) : name(name_) {}  // NOLINT(google-explicit-constructor)
 
   std::string_view name{};
-  const Context* context = nullptr;  ///< Run in this context instead of in a copy of the current one.
+  const Context* context =
+      nullptr;  ///< Run in this context instead of in a copy of the current one.
 };
 
 namespace detail {
@@ -40,12 +41,14 @@ class TaskState final : public TaskBase, public Result<T> {
                            std::source_location created_at) {
     std::unique_ptr<std::string> name;
     if (!options.name.empty()) name = std::make_unique<std::string>(options.name);
-    ContextCell* context = options.context != nullptr ? rota::detail::retain(options.context->cell())
-                                                      : copy_cell(current_context_slot());
+    ContextCell* context = options.context != nullptr
+                               ? rota::detail::retain(options.context->cell())
+                               : copy_cell(current_context_slot());
     auto handle = std::exchange(coro.handle_, nullptr);
     BlockHeader& header = header_of_frame(handle.address());
     header.is_task = true;
-    auto* state = ::new (static_cast<std::byte*>(handle.address()) - header.headroom) TaskState(handle);
+    auto* state =
+        ::new (static_cast<std::byte*>(handle.address()) - header.headroom) TaskState(handle);
     state->TaskBase::context = context;
     Promise<T>& promise = handle.promise();
     promise.continuation = std::noop_coroutine();
@@ -87,7 +90,8 @@ template <typename T>
 class TaskAwaiter final : public CompletionWait {
  public:
   /// Takes over one reference. `by_value`: the value is moved out (an rvalue await).
-  TaskAwaiter(TaskState<T>* state) noexcept : CompletionWait(state) {}  // NOLINT(google-explicit-constructor)
+  TaskAwaiter(TaskState<T>* state) noexcept
+      : CompletionWait(state) {}  // NOLINT(google-explicit-constructor)
   T await_resume() {
     finish_wait();
     return static_cast<TaskState<T>*>(target_)->take();
@@ -123,22 +127,27 @@ class TaskHandle {
   explicit operator bool() const noexcept { return task_ != nullptr; }
   bool operator==(const TaskHandle&) const = default;
 
-  /// Requests cancellation: CancelledError(message) is thrown at the task's present or next await that waits. Counted.
-  /// Returns: false if it is done already. Thread: any. Suspends: never.
-  /// As: Task.cancel. (From another thread the task learns of it at its loop's next step.)
+  /// Requests cancellation: CancelledError(message) is thrown at the task's present or next await
+  /// that waits. Counted. Returns: false if it is done already. Thread: any. Suspends: never. As:
+  /// Task.cancel. (From another thread the task learns of it at its loop's next step.)
   bool cancel() const noexcept { return task_->cancel(nullptr); }
-  bool cancel(std::string message) const { return task_->cancel(new std::string(std::move(message))); }
+  bool cancel(std::string message) const {
+    return task_->cancel(new std::string(std::move(message)));
+  }
   /// cancel() calls not yet taken back by uncancel(). Thread: any. As: Task.cancelling.
   std::uint64_t cancelling() const noexcept { return task_->cancelling(); }
-  /// Takes one cancel() back; at 0 a cancel that was not delivered is dropped. Returns the count left.
-  /// Thread: owner loop, usually the task itself. As: Task.uncancel.
+  /// Takes one cancel() back; at 0 a cancel that was not delivered is dropped. Returns the count
+  /// left. Thread: owner loop, usually the task itself. As: Task.uncancel.
   std::uint64_t uncancel() const noexcept { return task_->uncancel(); }
 
   bool done() const noexcept { return task_->done(); }  ///< Thread: any.
   /// Done, and by a CancelledError. Thread: any.
-  bool cancelled() const noexcept { return task_->done() && task_->outcome() == Outcome::cancelled; }
+  bool cancelled() const noexcept {
+    return task_->done() && task_->outcome() == Outcome::cancelled;
+  }
   /// What it threw, or null when it returned. Thread: any.
-  /// Errors: InvalidStateError when not done; CancelledError when it was cancelled. As: Task.exception.
+  /// Errors: InvalidStateError when not done; CancelledError when it was cancelled. As:
+  /// Task.exception.
   std::exception_ptr exception() const;
 
   std::uint64_t id() const noexcept { return task_->id(); }
@@ -158,15 +167,16 @@ class TaskHandle {
 
 }  // namespace detail
 
-/// A scheduled coroutine. A handle: copies mean the same task; the runtime keeps the task alive until it is done, so
-/// dropping every handle detaches it. Thread-safe, but for what says otherwise.
-/// As: asyncio.Task.
+/// A scheduled coroutine. A handle: copies mean the same task; the runtime keeps the task alive
+/// until it is done, so dropping every handle detaches it. Thread-safe, but for what says
+/// otherwise. As: asyncio.Task.
 template <typename T>
 class Task : public detail::TaskHandle {
  public:
   Task() = default;
 
-  /// The value. Thread: any. Errors: InvalidStateError when not done; what the task threw; CancelledError.
+  /// The value. Thread: any. Errors: InvalidStateError when not done; what the task threw;
+  /// CancelledError.
   decltype(auto) result() const {
     detail::require_result(*task_);
     task_->mark_retrieved();
@@ -182,8 +192,8 @@ class Task : public detail::TaskHandle {
 
   /// Waits until it is done. An lvalue await gives `const T&`, an rvalue await moves the value out.
   /// Cancelling the awaiting task cancels this one and waits until it is done.
-  /// Suspends: only while it is not done. Thread: any loop. Errors: what the task threw; CancelledError;
-  /// RuntimeError when a task awaits itself.
+  /// Suspends: only while it is not done. Thread: any loop. Errors: what the task threw;
+  /// CancelledError; RuntimeError when a task awaits itself.
   auto operator co_await() const& {
     task_->retain();
     return detail::TaskReferenceAwaiter<T>(&state());
@@ -192,12 +202,14 @@ class Task : public detail::TaskHandle {
     return detail::TaskAwaiter<T>(static_cast<detail::TaskState<T>*>(release_handle()));
   }
 
-  /// Calls `callback(Task<T>)` on the loop once the task is done, through call_soon; at once if it is done already.
-  /// Thread: owner loop. Returns an id for remove_done_callback. As: Task.add_done_callback.
+  /// Calls `callback(Task<T>)` on the loop once the task is done, through call_soon; at once if it
+  /// is done already. Thread: owner loop. Returns an id for remove_done_callback. As:
+  /// Task.add_done_callback.
   template <std::invocable<Task<T>> Callback>
   detail::CallbackId add_done_callback(Callback callback) const {
     return detail::add_done_callback(
-        *task_, [task = *this, callback = std::move(callback)]() mutable { callback(std::move(task)); });
+        *task_,
+        [task = *this, callback = std::move(callback)]() mutable { callback(std::move(task)); });
   }
   /// Returns whether it was still there. Thread: owner loop.
   bool remove_done_callback(detail::CallbackId id) const {
@@ -208,16 +220,19 @@ class Task : public detail::TaskHandle {
   explicit Task(detail::TaskState<T>* state) noexcept : TaskHandle(state) {}
 
  private:
-  detail::TaskState<T>& state() const noexcept { return static_cast<detail::TaskState<T>&>(*task_); }
+  detail::TaskState<T>& state() const noexcept {
+    return static_cast<detail::TaskState<T>&>(*task_);
+  }
 };
 
-/// Schedules `coro` on the running loop: its first step runs in the loop's next step. The task stays on this loop.
-/// Everything that takes a Coro takes any awaitable. Thread: a loop's. Suspends: never.
-/// Errors: RuntimeError outside a running loop. As: asyncio.create_task.
+/// Schedules `coro` on the running loop: its first step runs in the loop's next step. The task
+/// stays on this loop. Everything that takes a Coro takes any awaitable. Thread: a loop's.
+/// Suspends: never. Errors: RuntimeError outside a running loop. As: asyncio.create_task.
 template <typename T>
 Task<T> create_task(Coro<T> coro, TaskOptions options = {},
                     std::source_location site = std::source_location::current()) {
-  return Task<T>(detail::TaskState<T>::create(detail::require_running_loop(), std::move(coro), options, site));
+  return Task<T>(
+      detail::TaskState<T>::create(detail::require_running_loop(), std::move(coro), options, site));
 }
 template <Awaitable A>
 auto create_task(A awaitable, TaskOptions options = {},
@@ -287,6 +302,7 @@ template <typename T, typename... Args>
 struct std::coroutine_traits<rota::Task<T>, Args...> {
   struct promise_type {
     static_assert(sizeof(T*) == 0,
-                  "a coroutine function returns rota::Coro<T>; give the Coro to create_task() to get a Task<T>");
+                  "a coroutine function returns rota::Coro<T>; give the Coro to create_task() to "
+                  "get a Task<T>");
   };
 };

@@ -1,4 +1,5 @@
-/// cancel_matrix.hpp: one cell of the cancel matrix: what is awaited, when the cancel comes, and from where.
+/// cancel_matrix.hpp: one cell of the cancel matrix: what is awaited, when the cancel comes, and
+/// from where.
 #pragma once
 
 #include <rota/future.hpp>
@@ -17,17 +18,21 @@ enum class From { own_loop, other_loop };
 
 inline std::string to_string(Moment moment) {
   switch (moment) {
-    case Moment::before_start: return "BeforeStart";
-    case Moment::in_flight: return "InFlight";
-    case Moment::completed_not_resumed: return "CompletedNotResumed";
-    case Moment::fairness_requeue: return "FairnessRequeue";
+    case Moment::before_start:
+      return "BeforeStart";
+    case Moment::in_flight:
+      return "InFlight";
+    case Moment::completed_not_resumed:
+      return "CompletedNotResumed";
+    case Moment::fairness_requeue:
+      return "FairnessRequeue";
   }
   return "?";
 }
 inline std::string to_string(From from) { return from == From::own_loop ? "OwnLoop" : "OtherLoop"; }
 
-/// Cancels `task` on the thread of its loop, or from a task of another loop while its own loop stands still: so the moment
-/// is exact in both cases.
+/// Cancels `task` on the thread of its loop, or from a task of another loop while its own loop
+/// stands still: so the moment is exact in both cases.
 inline void cancel_from(From from, const detail::TaskHandle& task) {
   if (from == From::own_loop) {
     task.cancel();
@@ -78,7 +83,8 @@ Coro<Seen> observe(Wait wait) {
   co_return seen;
 }
 
-/// Spends this resume's budget, so that the next await is queued as an attempt, even if it need not wait.
+/// Spends this resume's budget, so that the next await is queued as an attempt, even if it need not
+/// wait.
 inline Coro<> spend_the_budget() {
   Future<> ready;
   ready.set_result();

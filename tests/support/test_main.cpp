@@ -1,8 +1,8 @@
 /// test_main.cpp: main() of every test executable, with the watchdog.
 
-#include "support/watchdog.hpp"
-
 #include <rota/detail/debug.hpp>
+
+#include "support/watchdog.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -23,8 +23,8 @@ const std::array<Names, 6>& runtime_layers() {
        "result", "bound", "task_base"},
       // loop_close ends the tasks that a loop leaves behind, so it stands above the loop's other
       // parts.
-      {"future", "task", "coro", "promise", "completion_wait", "completion_watch", "held", "wait_queue",
-       "loop_close"},
+      {"future", "task", "coro", "promise", "completion_wait", "completion_watch", "held",
+       "wait_queue", "loop_close"},
       {"runtime", "run_threadsafe", "worker", "idle", "executor", "signals"},
       {"gather", "wait", "timeout", "sleep", "task_group", "with", "cancel_scope", "generator",
        "parallel", "testing", "doctor", "doctor_main"},

@@ -84,8 +84,9 @@ class Process {
     waitpid(child_, &status, 0);  // its output is closed: it is about to end
     child_ = -1;
     // By the signal, or as a shell would say it: 128 + SIGINT.
-    const bool by_interrupt = interrupted_ && ((WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) ||
-                                               (WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGINT));
+    const bool by_interrupt =
+        interrupted_ && ((WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) ||
+                         (WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGINT));
     if (by_interrupt || (WIFEXITED(status) && WEXITSTATUS(status) == 0)) return {};
     return WIFEXITED(status) ? "ended with status " + std::to_string(WEXITSTATUS(status))
                              : "was killed by signal " + std::to_string(WTERMSIG(status));

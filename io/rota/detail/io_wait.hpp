@@ -60,10 +60,10 @@ class IoWait : public Waiting, public Operation {
     socket_.retain();
   }
   IoWait(IoWait&& other) noexcept
-      : Waiting(std::move(other)), Operation(other.name()), socket_(other.socket_) {
+      : Waiting(&IoWait::cancel), Operation(other.name()), socket_(other.socket_) {
     socket_.retain();
   }
-  ~IoWait() { socket_.release(); }
+  ~IoWait() override { socket_.release(); }
 
   /// First thing in await_resume: the outcome, >= 0. Errors: OSError; CancelledError.
   /// A cancel that is due stays due: what was consumed has overtaken it.

@@ -138,7 +138,10 @@ class ReaderWait : public Waiting {
   ReaderWait(ReaderState& state, Want want, std::size_t count) noexcept
       : Waiting(&ReaderWait::cancel), state_(&state), count_(count), want_(want) {}
   ReaderWait(ReaderWait&& other) noexcept
-      : Waiting(std::move(other)), state_(other.state_), count_(other.count_), want_(other.want_) {}
+      : Waiting(&ReaderWait::cancel),
+        state_(other.state_),
+        count_(other.count_),
+        want_(other.want_) {}
   ~ReaderWait() {
     if (linked_) [[unlikely]]
       state_->waiter_ = nullptr;

@@ -55,7 +55,7 @@ class StreamWait : public Waiting {
   explicit StreamWait(StreamTransport& transport) noexcept
       : Waiting(&StreamWait::cancel), transport_(transport) {}
   StreamWait(StreamWait&& other) noexcept
-      : Waiting(std::move(other)), transport_(other.transport_) {}
+      : Waiting(&StreamWait::cancel), transport_(other.transport_) {}
   ~StreamWait();
 
  protected:
@@ -233,10 +233,10 @@ class StreamTransport : public ReaderState,
   bool flush_queued_ = false;  ///< In loop.deferred: not closed before it has run.
   bool drain_waits_ =
       false;  ///< Above the high-water mark when last drained, and not yet below the low one.
-  ChunkBuffer pending_;                 ///< Collected, not yet given to the kernel.
-  Bytes sending_;                       ///< Of the SEND request; what is left of it.
-  std::size_t high_water_ = 64 * 1024;  ///< As asyncio.
-  std::size_t low_water_ = 16 * 1024;
+  ChunkBuffer pending_;                              ///< Collected, not yet given to the kernel.
+  Bytes sending_;                                    ///< Of the SEND request; what is left of it.
+  std::size_t high_water_ = std::size_t{64} * 1024;  ///< As asyncio.
+  std::size_t low_water_ = std::size_t{16} * 1024;
   StreamWaitList drains_;
   StreamWaitList closes_;
   StreamRegistry& registry_;

@@ -5,7 +5,8 @@
 
 namespace rota::detail {
 
-/// Throws RuntimeError "<what> is bound to a different event loop", naming both loops and the await site.
+/// Throws RuntimeError "<what> is bound to a different event loop", naming both loops and the await
+/// site.
 [[noreturn]] void throw_wrong_loop(const char* what, const LoopCore* owner);
 
 }  // namespace rota::detail

@@ -1,6 +1,12 @@
 /// callback.hpp: a callable in a loop's queue: call_soon, call_later, done callbacks.
 #pragma once
 
+#include <rota/concepts.hpp>
+#include <rota/context.hpp>
+#include <rota/detail/completable.hpp>
+#include <rota/detail/frame_allocator.hpp>
+#include <rota/detail/loop_state.hpp>
+
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -10,18 +16,13 @@
 #include <type_traits>
 #include <utility>
 
-#include <rota/concepts.hpp>
-#include <rota/context.hpp>
-#include <rota/detail/completable.hpp>
-#include <rota/detail/frame_allocator.hpp>
-#include <rota/detail/loop_state.hpp>
-
 namespace rota::detail {
 
 /// A callable with its context, counted: by the queue that holds it and by its Handle.
 ///
-/// state_: pending → running → finished, or pending → cancelled, by compare-exchange; whoever leaves `pending` owns the callable and
-/// destroys it. So a cancel from another thread either comes before the run or is refused; nobody blocks.
+/// state_: pending → running → finished, or pending → cancelled, by compare-exchange; whoever
+/// leaves `pending` owns the callable and destroys it. So a cancel from another thread either comes
+/// before the run or is refused; nobody blocks.
 class Callback : public Runnable, public TimerNode, Immovable {
  public:
   enum class State : std::uint8_t { pending, running, finished, cancelled };
@@ -39,7 +40,8 @@ class Callback : public Runnable, public TimerNode, Immovable {
     // acq_rel: pairs with itself: the last holder sees what the others did.
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
   }
-  /// Runs it unless it was cancelled, and drops the queue's reference. Exceptions go to the loop's handler.
+  /// Runs it unless it was cancelled, and drops the queue's reference. Exceptions go to the loop's
+  /// handler.
   static void run_queued(Runnable& node, bool dropped) noexcept;
 
  protected:
@@ -106,14 +108,16 @@ template <typename Function, typename... Args>
 auto bind_call(Function&& function, Args&&... args) {
   return [function = std::decay_t<Function>(std::forward<Function>(function)),
           arguments = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)]() mutable {
-    std::apply([&](auto&... argument) { std::invoke(std::move(function), std::move(argument)...); }, arguments);
+    std::apply([&](auto&... argument) { std::invoke(std::move(function), std::move(argument)...); },
+               arguments);
   };
 }
 
 /// Identifies a done callback for its removal.
 enum class CallbackId : std::uint64_t {};
 
-/// A done callback: waits in the waiter list like an awaiter, and is called through the ready queue.
+/// A done callback: waits in the waiter list like an awaiter, and is called through the ready
+/// queue.
 CallbackId add_done_waiter(Completable& completable, Callback& callback);
 bool remove_done_callback(Completable& completable, CallbackId id);
 

@@ -1,27 +1,27 @@
 /// completion_wait.hpp: waiting for a task or future of this loop or of another one.
 ///
-/// On the owner's thread the waiter is linked at once. Elsewhere a *link* message goes to the owner, who links the waiter, or
-/// answers at once when the outcome is there; the answer is the waiting task's own node in its own inbox. A cancel is passed
-/// on to what is awaited, and the waiter stays linked until that is done (asyncio's rule), so it is never unlinked from outside.
+/// On the owner's thread the waiter is linked at once. Elsewhere a *link* message goes to the
+/// owner, who links the waiter, or answers at once when the outcome is there; the answer is the
+/// waiting task's own node in its own inbox. A cancel is passed on to what is awaited, and the
+/// waiter stays linked until that is done (asyncio's rule), so it is never unlinked from outside.
 #pragma once
+
+#include <rota/detail/completion_link.hpp>
+#include <rota/detail/promise.hpp>
 
 #include <coroutine>
 #include <cstdint>
 #include <utility>
-
-#include <rota/detail/completion_link.hpp>
-#include <rota/detail/promise.hpp>
 
 namespace rota::detail {
 
 /// Base of the awaiters of tasks and futures.
 class CompletionWait : public Waiting, public CompletionLink {
  public:
-  bool await_ready() noexcept {
-    return target_->done() && spend_budget(*running_loop);
-  }
+  bool await_ready() noexcept { return target_->done() && spend_budget(*running_loop); }
 
-  /// False: go on at once. Errors: RuntimeError (a task awaits itself; the future's loop is closed).
+  /// False: go on at once. Errors: RuntimeError (a task awaits itself; the future's loop is
+  /// closed).
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> handle) {
     TaskBase& task = *handle.promise().task;
@@ -46,14 +46,17 @@ class CompletionWait : public Waiting, public CompletionLink {
     }
   }
 
-  /// First thing in await_resume. Errors: CancelledError; RuntimeError when the awaited loop closed.
+  /// First thing in await_resume. Errors: CancelledError; RuntimeError when the awaited loop
+  /// closed.
   void finish_wait() {
     if (task_ != nullptr) [[likely]] {
       if (abroad_) come_home();
       task_->throw_if_cancelled();
-      if (passed_on_) [[unlikely]] check_passed_on();
+      if (passed_on_) [[unlikely]]
+        check_passed_on();
     }
-    if (abandoned_) [[unlikely]] throw_abandoned(*target_);
+    if (abandoned_) [[unlikely]]
+      throw_abandoned(*target_);
     target_->mark_retrieved();
   }
 
@@ -69,9 +72,10 @@ class CompletionWait : public Waiting, public CompletionLink {
   void check_passed_on() noexcept;
 
   TaskBase* task_ = nullptr;  ///< Set once it really waits.
-  std::uint32_t passed_epoch_ = 0;  ///< In which epoch the cancel was passed on; valid with passed_on_.
+  std::uint32_t passed_epoch_ =
+      0;  ///< In which epoch the cancel was passed on; valid with passed_on_.
   bool passed_on_ = false;
-  bool abroad_ = false;     ///< Linked, or on the way to be linked, on another loop.
+  bool abroad_ = false;  ///< Linked, or on the way to be linked, on another loop.
 };
 
 }  // namespace rota::detail

@@ -3,7 +3,8 @@
 
 namespace rota::detail {
 
-/// In a loop that waits for another thread: leaves the core's shared parts to its neighbour for a moment.
+/// In a loop that waits for another thread: leaves the core's shared parts to its neighbour for a
+/// moment.
 inline void relax_cpu() noexcept {
 #if defined(__x86_64__)
   __builtin_ia32_pause();

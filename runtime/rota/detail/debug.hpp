@@ -11,8 +11,8 @@ namespace rota::detail {
 void register_loop(EventLoop& loop);
 void unregister_loop(EventLoop& loop) noexcept;
 
-/// Writes every loop's tasks, with the sites where they wait, and its operations in flight to `fd`. For emergencies: it
-/// reads what running loops are changing, and waits for nothing. Thread: any.
+/// Writes every loop's tasks, with the sites where they wait, and its operations in flight to `fd`.
+/// For emergencies: it reads what running loops are changing, and waits for nothing. Thread: any.
 void dump_all_loops(int fd) noexcept;
 
 }  // namespace rota::detail

@@ -1,9 +1,10 @@
-/// frame_allocator.hpp: memory for coroutine frames, tasks and callbacks: per-thread free lists in 64-byte classes.
+/// frame_allocator.hpp: memory for coroutine frames, tasks and callbacks: per-thread free lists in
+/// 64-byte classes.
 ///
-/// A block goes to the list of the thread that frees it. A list that has grown to batch_blocks is handed to a shared pool
-/// as a whole, in O(1), where a thread that has run out finds it; so producers and consumers on different threads recycle
-/// each other's blocks. Blocks are never given back to the system. Under sanitizers this is plain operator new, so that
-/// they see every frame.
+/// A block goes to the list of the thread that frees it. A list that has grown to batch_blocks is
+/// handed to a shared pool as a whole, in O(1), where a thread that has run out finds it; so
+/// producers and consumers on different threads recycle each other's blocks. Blocks are never given
+/// back to the system. Under sanitizers this is plain operator new, so that they see every frame.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,8 @@ namespace rota::detail {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool plain_frames = true;
 #elif defined(__has_feature)
-inline constexpr bool plain_frames = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+inline constexpr bool plain_frames =
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
 #else
 inline constexpr bool plain_frames = false;
 #endif
@@ -27,7 +29,8 @@ struct FreeBlock {
 /// The free lists of one thread.
 struct FrameCache {
   static constexpr std::size_t class_bytes = 64;
-  static constexpr std::size_t classes = 33;  ///< Up to 2 KiB; larger frames are allocated one by one.
+  static constexpr std::size_t classes =
+      33;  ///< Up to 2 KiB; larger frames are allocated one by one.
   static constexpr std::uint32_t batch_blocks = 512;
 
   FreeBlock* head[classes];

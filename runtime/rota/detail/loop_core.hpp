@@ -1,15 +1,17 @@
-/// loop_core.hpp: the part of a loop that other threads see: its inbox, its doorbell, whether it sleeps.
+/// loop_core.hpp: the part of a loop that other threads see: its inbox, its doorbell, whether it
+/// sleeps.
 ///
-/// Reference-counted, so it outlives its loop for as long as somebody may still post to it. The protocol of sleeping and
-/// waking is in runtime/README.md, section 4; the one of the two reference counts in section 7.
+/// Reference-counted, so it outlives its loop for as long as somebody may still post to it. The
+/// protocol of sleeping and waking is in runtime/README.md, section 4; the one of the two reference
+/// counts in section 7.
 #pragma once
-
-#include <cstdint>
 
 #include <rota/detail/atomic.hpp>
 #include <rota/detail/immovable.hpp>
 #include <rota/detail/inbox.hpp>
 #include <rota/detail/kernel.hpp>
+
+#include <cstdint>
 
 namespace rota::detail {
 
@@ -34,8 +36,8 @@ class LoopCore final : Immovable {
   int doorbell() const noexcept { return doorbell_; }
   Inbox& inbox() noexcept { return inbox_; }
 
-  /// Hands `node` to the loop and wakes it if it sleeps. Any thread that holds a reference. False: the loop is closed
-  /// and the caller keeps the node.
+  /// Hands `node` to the loop and wakes it if it sleeps. Any thread that holds a reference. False:
+  /// the loop is closed and the caller keeps the node.
   [[nodiscard]] bool post(Runnable& node) noexcept {
     if (!inbox_.push(node)) return false;
     wake();
@@ -44,12 +46,14 @@ class LoopCore final : Immovable {
 
   /// Any thread that holds a reference and has pushed before.
   void wake() noexcept {
-    // An RMW, so that it reads the newest state_. seq_cst: pairs with announce_sleep(), which stores parked and then
-    // re-checks the inbox. Either we see parked, or the owner sees our node.
-    if (state_.fetch_or(notified, std::memory_order_seq_cst) == parked) kernel_.ring_doorbell(doorbell_);
+    // An RMW, so that it reads the newest state_. seq_cst: pairs with announce_sleep(), which
+    // stores parked and then re-checks the inbox. Either we see parked, or the owner sees our node.
+    if (state_.fetch_or(notified, std::memory_order_seq_cst) == parked)
+      kernel_.ring_doorbell(doorbell_);
   }
 
-  /// Owner. True: it may sleep, and every later push rings the doorbell. False: there is something in the inbox.
+  /// Owner. True: it may sleep, and every later push rings the doorbell. False: there is something
+  /// in the inbox.
   [[nodiscard]] bool announce_sleep() noexcept {
     // seq_cst: pairs with the fetch_or in wake(), see there.
     state_.exchange(parked, std::memory_order_seq_cst);
@@ -58,10 +62,12 @@ class LoopCore final : Immovable {
     return false;
   }
 
-  /// Owner, after sleeping. relaxed: only the owner's own RMW chain matters; what a waker pushed is taken from inbox_.
+  /// Owner, after sleeping. relaxed: only the owner's own RMW chain matters; what a waker pushed is
+  /// taken from inbox_.
   void awake() noexcept { state_.exchange(0, std::memory_order_relaxed); }
 
-  /// Some thread is inside run_*. Any thread may ask: only a hint there, exact on the owner's thread.
+  /// Some thread is inside run_*. Any thread may ask: only a hint there, exact on the owner's
+  /// thread.
   bool running() const noexcept { return running_.load(std::memory_order_relaxed); }
   void set_running(bool running) noexcept { running_.store(running, std::memory_order_relaxed); }
 
@@ -74,9 +80,11 @@ class LoopCore final : Immovable {
     // acquire: pairs with the release in set_owner().
     return owner_.load(std::memory_order_acquire) == this_thread_token();
   }
-  /// Nobody else can be at the loop: this thread owns it, or nobody has run it yet. Only asked outside of runs.
+  /// Nobody else can be at the loop: this thread owns it, or nobody has run it yet. Only asked
+  /// outside of runs.
   bool at_rest_for_this_thread() const noexcept {
-    const void* const owner = owner_.load(std::memory_order_acquire);  // pairs with the release in set_owner()
+    const void* const owner =
+        owner_.load(std::memory_order_acquire);  // pairs with the release in set_owner()
     return owner == nullptr || owner == this_thread_token();
   }
   /// The loop, until it is closed. Owner.
@@ -88,17 +96,20 @@ class LoopCore final : Immovable {
     if (running_core() == this) {
       ++owner_references_;
     } else {
-      shared_references_.fetch_add(1, std::memory_order_relaxed);  // the holder's own reference keeps the core
+      shared_references_.fetch_add(
+          1, std::memory_order_relaxed);  // the holder's own reference keeps the core
     }
   }
   void release() noexcept {
     if (running_core() == this) {
-      --owner_references_;  // may go below zero: references cross between the two counts, their sum is what holds
+      --owner_references_;  // may go below zero: references cross between the two counts, their sum
+                            // is what holds
     } else {
       release_shared(1);
     }
   }
-  /// Owner, once, when the loop is closed and no longer runs: from here on only the atomic count is left.
+  /// Owner, once, when the loop is closed and no longer runs: from here on only the atomic count is
+  /// left.
   void fold_references() noexcept { release_shared(loop_reference - owner_references_); }
 
  private:
@@ -116,15 +127,16 @@ class LoopCore final : Immovable {
   /// Written by any thread; see fold_references().
   atomic<std::int64_t> shared_references_{loop_reference};
   std::int64_t owner_references_ = 0;
-  atomic<bool> running_{false};           ///< Written by the owner.
-  atomic<const void*> owner_{nullptr};    ///< Written once, by the first thread that runs the loop.
+  atomic<bool> running_{false};         ///< Written by the owner.
+  atomic<const void*> owner_{nullptr};  ///< Written once, by the first thread that runs the loop.
   const std::uint64_t id_;
   Kernel& kernel_;
   const int doorbell_;
   LoopState* loop_;  ///< Owner's.
 };
 
-/// Makes a core with a new id and a doorbell of `kernel`. Throws OSError when no descriptor is to be had.
+/// Makes a core with a new id and a doorbell of `kernel`. Throws OSError when no descriptor is to
+/// be had.
 LoopCore* make_loop_core(Kernel& kernel, LoopState* loop);
 
 }  // namespace rota::detail

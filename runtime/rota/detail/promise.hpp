@@ -1,8 +1,16 @@
-/// promise.hpp: the promise of every rota coroutine: who goes on afterwards, in which task, and where the result goes.
+/// promise.hpp: the promise of every rota coroutine: who goes on afterwards, in which task, and
+/// where the result goes.
 ///
-/// The block of a coroutine: headroom for a task's state, a BlockHeader, the frame. The headroom is used when the
-/// coroutine becomes a task, so a task is one allocation; an awaited child leaves it alone.
+/// The block of a coroutine: headroom for a task's state, a BlockHeader, the frame. The headroom is
+/// used when the coroutine becomes a task, so a task is one allocation; an awaited child leaves it
+/// alone.
 #pragma once
+
+#include <rota/concepts.hpp>
+#include <rota/detail/frame_allocator.hpp>
+#include <rota/detail/loop_state.hpp>
+#include <rota/detail/result.hpp>
+#include <rota/detail/task_base.hpp>
 
 #include <coroutine>
 #include <cstddef>
@@ -11,12 +19,6 @@
 #include <source_location>
 #include <type_traits>
 #include <utility>
-
-#include <rota/concepts.hpp>
-#include <rota/detail/frame_allocator.hpp>
-#include <rota/detail/loop_state.hpp>
-#include <rota/detail/result.hpp>
-#include <rota/detail/task_base.hpp>
 
 namespace rota {
 
@@ -44,7 +46,8 @@ inline BlockHeader& header_of_frame(void* frame) noexcept {
   return *reinterpret_cast<BlockHeader*>(static_cast<std::byte*>(frame) - sizeof(BlockHeader));
 }
 
-/// await_transform hands awaiters on by this reference: returned by value, so that g++ 12 does not copy an awaiter.
+/// await_transform hands awaiters on by this reference: returned by value, so that g++ 12 does not
+/// copy an awaiter.
 template <typename Awaiter>
 struct AwaiterRef {
   explicit AwaiterRef(Awaiter& referred) noexcept : awaiter(referred) {}
@@ -87,8 +90,7 @@ class PromiseBase {
 
   template <typename T>
     requires Awaitable<T>
-  auto await_transform(T&& awaitable,
-                       std::source_location site = std::source_location::current()) {
+  auto await_transform(T&& awaitable, std::source_location site = std::source_location::current()) {
     static_assert(!(is_coro<std::remove_cvref_t<T>> && std::is_lvalue_reference_v<T>),
                   "a Coro is awaited once: write co_await std::move(coro)");
     await_site = site;
@@ -116,17 +118,18 @@ class PromiseMemory : public PromiseBase {
   static void* operator new(std::size_t frame_bytes) {
     const std::size_t bytes = frame_bytes + headroom();
     std::byte* frame = static_cast<std::byte*>(allocate_frame(bytes)) + headroom();
-    ::new (frame - sizeof(BlockHeader)) BlockHeader{
-        .bytes = static_cast<std::uint32_t>(bytes),
-        .headroom = static_cast<std::uint16_t>(headroom()),
-        .is_task = false};
+    ::new (frame - sizeof(BlockHeader))
+        BlockHeader{.bytes = static_cast<std::uint32_t>(bytes),
+                    .headroom = static_cast<std::uint16_t>(headroom()),
+                    .is_task = false};
     return frame;
   }
 
   /// A task's block stays until its last reference is dropped.
   static void operator delete(void* frame, std::size_t) noexcept {
     const BlockHeader header = header_of_frame(frame);
-    if (!header.is_task) release_frame(static_cast<std::byte*>(frame) - header.headroom, header.bytes);
+    if (!header.is_task)
+      release_frame(static_cast<std::byte*>(frame) - header.headroom, header.bytes);
   }
 
  protected:

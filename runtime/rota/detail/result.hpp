@@ -42,7 +42,8 @@ class Result : public ResultBase {
 
   /// Throws what was thrown.
   const std::remove_reference_t<T>& get() const {
-    if (exception) [[unlikely]] std::rethrow_exception(exception);
+    if (exception) [[unlikely]]
+      std::rethrow_exception(exception);
     if constexpr (std::is_reference_v<T>) {
       return *stored_;
     } else {
@@ -52,7 +53,8 @@ class Result : public ResultBase {
 
   /// Moves the value out. Throws what was thrown.
   T take() {
-    if (exception) [[unlikely]] std::rethrow_exception(exception);
+    if (exception) [[unlikely]]
+      std::rethrow_exception(exception);
     if constexpr (std::is_reference_v<T>) {
       return static_cast<T>(*stored_);
     } else {
@@ -74,7 +76,8 @@ class Result<void> : public ResultBase {
   void emplace() noexcept { has_value_ = true; }
   void clear() noexcept { has_value_ = false; }
   void get() const {
-    if (exception) [[unlikely]] std::rethrow_exception(exception);
+    if (exception) [[unlikely]]
+      std::rethrow_exception(exception);
   }
   void take() const { get(); }
 

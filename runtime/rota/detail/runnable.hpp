@@ -1,7 +1,8 @@
 /// runnable.hpp: what the queues of a loop hold: something to run once, on the loop's thread.
 ///
-/// A Runnable is a base or a member of the object that it runs (a task, a callback, a message), so queuing allocates
-/// nothing. It is in at most one queue at a time; whoever takes it out may queue it again.
+/// A Runnable is a base or a member of the object that it runs (a task, a callback, a message), so
+/// queuing allocates nothing. It is in at most one queue at a time; whoever takes it out may queue
+/// it again.
 #pragma once
 
 #include <cassert>
@@ -11,7 +12,8 @@
 namespace rota::detail {
 
 struct Runnable {
-  /// `dropped`: the loop closes and will run nothing more; let go of what is held, run no user code.
+  /// `dropped`: the loop closes and will run nothing more; let go of what is held, run no user
+  /// code.
   using Run = void (*)(Runnable&, bool dropped) noexcept;
 
   explicit constexpr Runnable(Run function) noexcept : run(function) {}

@@ -1,7 +1,8 @@
-/// timer_heap.hpp: the timers of one loop, in order of deadline, and of arming where deadlines are equal.
+/// timer_heap.hpp: the timers of one loop, in order of deadline, and of arming where deadlines are
+/// equal.
 ///
-/// A 4-ary heap: the children of an entry share a cache line. The node holds its index, so a timer is disarmed in
-/// O(log n) and leaves nothing behind. Owner's thread only.
+/// A 4-ary heap: the children of an entry share a cache line. The node holds its index, so a timer
+/// is disarmed in O(log n) and leaves nothing behind. Owner's thread only.
 #pragma once
 
 #include <cassert>
@@ -47,7 +48,8 @@ class TimerHeap {
   /// `node.when` is set; `node` is not armed. Errors: std::bad_alloc, and nothing has changed.
   void arm(TimerNode& node) {
     assert(!node.armed());
-    if (size_ == capacity_) [[unlikely]] grow();
+    if (size_ == capacity_) [[unlikely]]
+      grow();
     node.sequence = next_sequence_++;
     sift_up(size_++, Entry{node.when, &node});
   }
