@@ -56,7 +56,8 @@ rota::Coro<> serve_member(rota::StreamReader reader, rota::StreamWriter writer) 
     for (auto line = co_await reader.readline(); !line.empty(); line = co_await reader.readline()) {
       room.tell(name + ": " + without_newline(line) + '\n', self);
     }
-  } catch (const std::exception&) {  // the connection broke, or a line was too long
+  } catch (const std::exception& error) {  // the connection broke, or a line was too long
+    std::cerr << name << ": " << error.what() << '\n';
   }
   room.leave(self);
   room.tell(name + " has gone\n", room.nobody());

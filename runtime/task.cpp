@@ -176,6 +176,7 @@ void TaskBase::post_ready() noexcept {
   // The core must outlive the wake-up that follows the push: once pushed, the task may end, and its
   // loop too.
   LoopCore* const owner = core();
+  assert(owner != nullptr);
   owner->retain();
   (void)owner->post(
       static_cast<ReadyNode&>(*this));  // closed: its frames were leaked, nobody waits for it
@@ -207,6 +208,7 @@ bool TaskBase::cancel(std::string* message) noexcept {
     act_on_cancel();
   } else if ((word & Word::poked) == 0) {
     LoopCore* const owner = core();
+    assert(owner != nullptr);
     owner->retain();  // until the wake-up is over: the poke's own reference may be gone by then
     if (!owner->post(static_cast<PokeNode&>(*this))) release();  // closed: the task is done by now
     owner->release();
@@ -258,11 +260,11 @@ std::string* TaskBase::take_message() noexcept {
 
 void TaskBase::put_message_back(std::string text) {
   std::string* nothing = nullptr;
-  auto message = std::make_unique<std::string>(std::move(text));
+  auto* const message = new std::string(std::move(text));
   // acq_rel: pairs with the exchange in cancel().
-  if (message_.compare_exchange_strong(nothing, message.get(), std::memory_order_acq_rel,
-                                       std::memory_order_relaxed)) {
-    message.release();
+  if (!message_.compare_exchange_strong(nothing, message, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed)) {
+    delete message;
   }
 }
 

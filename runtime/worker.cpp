@@ -43,7 +43,7 @@ void Worker::start(bool affinity) {
   thread_ = std::thread(&Worker::run, state_, affinity);
 }
 
-void Worker::run(std::shared_ptr<State> state, bool affinity) noexcept {
+void Worker::run(const std::shared_ptr<State>& state, bool affinity) noexcept {
   ::pthread_setname_np(::pthread_self(), ("rota-" + std::to_string(state->index)).c_str());
   if (affinity) bind_to_cpu(state->index);
   EventLoop& loop = *state->loop;

@@ -51,7 +51,7 @@ class Worker : Immovable {
  private:
   struct State;  ///< Outlives the Worker when the thread cannot be joined.
 
-  static void run(std::shared_ptr<State> state, bool affinity) noexcept;
+  static void run(const std::shared_ptr<State>& state, bool affinity) noexcept;
 
   std::shared_ptr<State> state_;
   LoopHandle handle_;

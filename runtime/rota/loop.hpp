@@ -46,9 +46,8 @@ class Handle {
   /// Takes over one reference.
   explicit Handle(detail::Callback* callback) noexcept : callback_(callback) {}
   Handle(const Handle& other) noexcept : callback_(other.callback_) { callback_->retain(); }
-  Handle& operator=(const Handle& other) noexcept {
-    other.callback_->retain();
-    std::exchange(callback_, other.callback_)->release();
+  Handle& operator=(Handle other) noexcept {
+    std::swap(callback_, other.callback_);
     return *this;
   }
   ~Handle() { callback_->release(); }
