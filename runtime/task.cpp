@@ -41,10 +41,13 @@ TaskBase::~TaskBase() {
   delete message_.load(
       std::memory_order_relaxed);  // the last reference is gone: nobody writes it any more
   delete name_;
-  core()->release();
+  LoopCore* const owner = core();
+  assert(owner != nullptr);  // since start()
+  owner->release();
 }
 
 void TaskBase::start(LoopState& loop, std::source_location created_at) noexcept {
+  assert(loop.core != nullptr);
   loop.core->retain();
   core_.store(loop.core, std::memory_order_relaxed);  // published with the task
   created_at_ = created_at;

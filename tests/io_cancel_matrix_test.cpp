@@ -251,7 +251,9 @@ TEST_P(IoCancelMatrix, SockConnect) {
   };
   const bool wins = is(Moment::completed_not_resumed);
   EXPECT_EQ(run_victim(observe(wait)), wins ? completed : cancelled);
-  if (wins) EXPECT_EQ(client.getpeername(), address);
+  if (wins) {
+    EXPECT_EQ(client.getpeername(), address);
+  }
   end_loop();
 }
 

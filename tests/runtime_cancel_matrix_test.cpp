@@ -92,7 +92,9 @@ TEST_P(CancelMatrix, Future) {
   // A cancel that was passed on ended the future; one that came too late left its result alone.
   const bool passed_on = moment() == Moment::before_start || moment() == Moment::in_flight;
   EXPECT_EQ(future.cancelled(), passed_on);
-  if (!passed_on) EXPECT_EQ(future.result(), 5);
+  if (!passed_on) {
+    EXPECT_EQ(future.result(), 5);
+  }
 }
 
 TEST_P(CancelMatrix, Task) {
@@ -122,7 +124,9 @@ TEST_P(CancelMatrix, Task) {
   const bool passed_on = moment() == Moment::before_start || moment() == Moment::in_flight;
   ASSERT_TRUE(child.done());
   EXPECT_EQ(child.cancelled(), passed_on);
-  if (!passed_on) EXPECT_EQ(child.result(), 5);
+  if (!passed_on) {
+    EXPECT_EQ(child.result(), 5);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Cells, CancelMatrix,

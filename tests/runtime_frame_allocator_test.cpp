@@ -53,7 +53,9 @@ TEST(FrameAllocator, BlocksFreedByAnotherThreadComeBack) {
     }).join();
   }
   // The ending thread hands over everything it had: nothing is stranded.
-  if (!plain_frames) EXPECT_EQ(fresh_in_later_rounds, 0u);
+  if (!plain_frames) {
+    EXPECT_EQ(fresh_in_later_rounds, 0u);
+  }
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ TEST(TimerHeap, AgreesWithASortedListOverRandomOperations) {
   std::vector<Armed> model;
   int order = 0;
   for (int operation = 0; operation < 20000; ++operation) {
-    const unsigned choice = random() % 10;
+    const auto choice = random() % 10;
     if (choice < 6 || model.empty()) {
       timers.push_back(std::make_unique<Timer>());
       timers.back()->when = static_cast<std::int64_t>(random() % 100);
