@@ -199,16 +199,15 @@ void ServerState::tell_when_over(Future<> future) {
 }
 
 void ServerState::tell_here(LoopHandle loop, Future<> future) {
-  const auto tell = [future] {
-    if (!future.done()) future.set_result();
-  };
   if (!over_) {
     waiting_.push_back({std::move(loop), std::move(future)});
   } else if (loop.core() == running_core()) {
-    tell();
+    if (!future.done()) future.set_result();
   } else {
     try {
-      loop.call_soon_threadsafe(tell);
+      loop.call_soon_threadsafe([future = std::move(future)] {
+        if (!future.done()) future.set_result();
+      });
     } catch (const RuntimeError&) {
       return;  // nobody waits there any more
     }
