@@ -1,4 +1,5 @@
-/// echo_server.cpp: sends back what it gets.  --host ADDRESS  --port N (0: any)  --loops N
+/// echo_server.cpp: sends back what it gets.  --host ADDRESS  --port N (0: any)  --loops N  --spin
+/// MICROSECONDS
 ///
 ///     $ ./echo_server --port 18881 &
 ///     listening on 127.0.0.1:18881
@@ -7,6 +8,7 @@
 ///     world
 #include <rota/rota.hpp>
 
+#include <chrono>
 #include <cstdlib>
 #include <getopt.h>
 #include <iostream>
@@ -16,6 +18,7 @@ struct Arguments {
   std::string host = "127.0.0.1";
   unsigned short port = 8888;
   unsigned loops = 1;
+  std::chrono::microseconds spin{0};  // look for work for so long before sleeping
 };
 
 // [readme
@@ -41,12 +44,14 @@ Arguments parse(int count, char** values) {
   const option options[] = {{"host", required_argument, nullptr, 'h'},
                             {"port", required_argument, nullptr, 'p'},
                             {"loops", required_argument, nullptr, 'l'},
+                            {"spin", required_argument, nullptr, 's'},
                             {}};
   Arguments arguments;
   for (int option; (option = getopt_long(count, values, "", options, nullptr)) != -1;) {
     if (option == 'h') arguments.host = optarg;
     if (option == 'p') arguments.port = static_cast<unsigned short>(std::atoi(optarg));
     if (option == 'l') arguments.loops = static_cast<unsigned>(std::atoi(optarg));
+    if (option == 's') arguments.spin = std::chrono::microseconds(std::atoi(optarg));
     if (option == '?') std::exit(2);
   }
   return arguments;
@@ -55,7 +60,7 @@ Arguments parse(int count, char** values) {
 int main(int count, char** values) {
   const Arguments arguments = parse(count, values);
   try {
-    rota::run(serve(arguments), {.loops = arguments.loops});
+    rota::run(serve(arguments), {.loops = arguments.loops, .spin = arguments.spin});
   } catch (const rota::OSError& error) {
     std::cerr << "echo_server: " << error.what() << '\n';
     return 1;

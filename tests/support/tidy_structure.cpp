@@ -23,8 +23,8 @@ const std::array<Names, 6>& runtime_layers() {
        "result", "bound", "task_base"},
       // loop_close ends the tasks that a loop leaves behind, so it stands above the loop's other
       // parts.
-      {"future", "task", "coro", "promise", "completion_wait", "completion_watch", "held",
-       "wait_queue", "loop_close"},
+      {"future", "task", "task_names", "coro", "promise", "completion_wait", "completion_watch",
+       "held", "wait_queue", "loop_close"},
       {"runtime", "run_threadsafe", "worker", "idle", "executor", "signals"},
       {"gather", "wait", "timeout", "sleep", "task_group", "with", "cancel_scope", "generator",
        "parallel", "testing", "doctor", "doctor_main"},
@@ -78,6 +78,7 @@ const std::map<std::string, std::string, std::less<>>& tested_through() {
       {"runtime/runnable", "stress_inbox_test"},
       {"runtime/sanitizer", "runtime_ring_test"},
       {"runtime/task_base", "runtime_task_test"},
+      {"runtime/task_names", "runtime_task_test"},
       {"runtime/uring_compat", "runtime_ring_test"},
   };
   return table;
