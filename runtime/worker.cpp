@@ -1,5 +1,7 @@
 #include "worker.hpp"
 
+#include "executor_exit.hpp"
+
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -88,6 +90,14 @@ void wake(const LoopHandle& loop) noexcept {
 void Shutdown::drain(EventLoop& loop, std::size_t index, std::int64_t deadline) noexcept {
   loop.cancel_all_tasks();
   loop.run_until([&loop] { return loop.all_tasks == nullptr; }, deadline);
+  stop_executor_jobs(loop);
+  loop.run_until([&loop] { return loop.executor_jobs == nullptr; }, deadline);
+  if (const std::size_t left = stop_executor_jobs(loop); left != 0) {
+    dprintf(STDERR_FILENO,
+            "rota: shutdown: %zu calls of loop %zu on executors did not end in time; their threads "
+            "are left behind\n",
+            left, index);
+  }
   if (loop.all_tasks != nullptr) {
     dprintf(STDERR_FILENO,
             "rota: shutdown: tasks of loop %zu did not end in time after they were cancelled:\n",

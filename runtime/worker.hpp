@@ -1,8 +1,8 @@
 /// worker.hpp: the thread of one loop, and how loops end together.
 ///
 /// The end, for all loops of a runtime (runtime/README.md, section 9):
-///   1. each loop cancels its tasks and goes on running until none is left (drained), or until the
-///   deadline;
+///   1. each loop cancels its tasks and goes on running until none is left, asks its calls on
+///   executors to stop and waits until they are home (drained), or until the deadline;
 ///   2. it goes on running, for the sake of the others, until all are drained or the deadline has
 ///   passed;
 ///   3. it is closed on its own thread, which then ends.

@@ -9,6 +9,7 @@
 #include <rota/context.hpp>
 #include <rota/coro.hpp>
 #include <rota/error.hpp>
+#include <rota/executor.hpp>
 #include <rota/future.hpp>
 #include <rota/gather.hpp>
 #include <rota/loop.hpp>

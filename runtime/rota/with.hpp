@@ -4,12 +4,12 @@
 
 #include <rota/coro.hpp>
 #include <rota/detail/held.hpp>
+#include <rota/detail/safe_temporary.hpp>
 #include <rota/error.hpp>
 
 #include <exception>
 #include <functional>
 #include <optional>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -25,19 +25,6 @@ concept Scope = requires(S& scope, std::exception_ptr exception) {
 };
 
 namespace detail {
-
-/// g++ 12 destroys a temporary lambda twice in a co_await expression if it captures what owns
-/// something (safe_co_await.md).
-template <typename Function>
-consteval bool is_safe_temporary() {
-#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
-  const std::string_view name = __PRETTY_FUNCTION__;
-  return std::is_lvalue_reference_v<Function> || std::is_trivially_destructible_v<Function> ||
-         name.find("<lambda") == std::string_view::npos;
-#else
-  return true;
-#endif
-}
 
 /// The body's call: with the scope, or without if it does not want it.
 template <typename S, typename Function, typename... Args>

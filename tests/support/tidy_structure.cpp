@@ -16,7 +16,7 @@ using Names = std::set<std::string, std::less<>>;
 const std::array<Names, 6>& runtime_layers() {
   static const std::array<Names, 6> layers = {{
       {"error", "concepts", "clock", "stats", "atomic", "intrusive_list", "immovable", "runnable",
-       "sanitizer", "fork", "cpu", "cpus", "uring_compat"},
+       "safe_temporary", "sanitizer", "fork", "cpu", "cpus", "uring_compat"},
       {"ring", "ring_setup", "kernel", "kernel_ops", "context", "loop_core", "loop_state", "inbox",
        "steal_queue", "timer_heap", "frame_allocator", "operation", "startup_errors"},
       {"loop", "doorbell", "debug", "ready_queue", "callback", "completable", "completion_link",
@@ -24,10 +24,11 @@ const std::array<Names, 6>& runtime_layers() {
       // loop_close ends the tasks that a loop leaves behind, so it stands above the loop's other
       // parts.
       {"future", "task", "task_names", "coro", "promise", "completion_wait", "completion_watch",
-       "held", "wait_queue", "loop_close"},
-      {"runtime", "run_threadsafe", "worker", "idle", "executor", "signals"},
-      {"gather", "wait", "timeout", "sleep", "task_group", "with", "cancel_scope", "generator",
-       "parallel", "testing", "doctor", "doctor_main"},
+       "held", "executor_job", "wait_queue", "loop_close"},
+      {"runtime", "run_threadsafe", "worker", "idle", "executor", "executor_exit", "executor_tbb",
+       "thread_pool", "signals"},
+      {"executor_shutdown", "gather", "wait", "timeout", "sleep", "task_group", "with",
+       "cancel_scope", "generator", "parallel", "testing", "doctor", "doctor_main"},
   }};
   return layers;
 }
@@ -55,6 +56,11 @@ const std::map<std::string, std::string, std::less<>>& tested_through() {
       {"runtime/bound", "runtime_future_test"},
       {"runtime/completion_watch", "runtime_gather_test"},
       {"runtime/debug", "watchdog_test"},
+      {"runtime/executor_exit", "runtime_executor_exit_test"},
+      {"runtime/executor_job", "runtime_executor_test"},
+      {"runtime/executor_shutdown", "runtime_executor_exit_test"},
+      {"runtime/executor_tbb", "runtime_executor_test"},
+      {"runtime/safe_temporary", "contract_co_await_test"},
       {"runtime/fork", "runtime_ring_setup_test"},
       {"runtime/held", "runtime_gather_test"},
       {"runtime/inbox", "stress_inbox_test"},

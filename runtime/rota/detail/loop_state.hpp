@@ -16,6 +16,7 @@ class EventLoop;
 
 namespace rota::detail {
 
+class ExecutorJob;
 class TaskBase;
 struct ContextCell;
 struct LinkNode;
@@ -53,7 +54,9 @@ class LoopState : Immovable {
   bool answered = false;  ///< close() has answered them: who comes now is answered at once.
   std::size_t waits_abroad =
       0;  ///< Tasks of this loop that wait for another one: a jumping clock stands still.
-  bool closing = false;  ///< close() has begun: nothing new can be made here.
+  ExecutorJob* executor_jobs = nullptr;  ///< Calls that have not come back, newest first.
+  bool executors_closed = false;         ///< No more calls: shutdown_default_executor().
+  bool closing = false;                  ///< close() has begun: nothing new can be made here.
 
   // Counters, always on.
   std::uint64_t steps_total = 0;

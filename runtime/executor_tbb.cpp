@@ -1,0 +1,40 @@
+/// executor_tbb.cpp: cpu_pool(), and all of rota's oneTBB code.
+///
+/// Built without ThreadSanitizer, which does not see how oneTBB orders its own queues; what passes
+/// through here is handed over by ExecutorJob's own release and acquire, which it does see.
+#include <rota/executor.hpp>
+
+#include "cpus.hpp"
+
+#include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/task_arena.h>
+
+namespace rota {
+namespace {
+
+class CpuPool final : public Executor {
+ public:
+  explicit CpuPool(int threads)
+      // oneTBB counts the thread that waits for the work as one of its own; ours never does.
+      : parallelism_(tbb::global_control::max_allowed_parallelism,
+                     static_cast<std::size_t>(threads) + 1),
+        arena_(threads, 0) {}
+
+ private:
+  void execute(detail::ExecutorJob& job) override {
+    arena_.enqueue([&job] { job.perform(); });
+  }
+
+  tbb::global_control parallelism_;
+  tbb::task_arena arena_;
+};
+
+}  // namespace
+
+Executor& cpu_pool() {
+  // Never destroyed: its threads may still compute when the process exits.
+  static Executor* const pool = new CpuPool(static_cast<int>(detail::usable_cpus()));
+  return *pool;
+}
+
+}  // namespace rota
