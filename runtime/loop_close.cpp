@@ -126,6 +126,25 @@ void EventLoop::add_service(std::unique_ptr<detail::LoopService> service) {
   services_ = std::move(service);
 }
 
+LoopStats EventLoop::stats() const noexcept {
+  LoopStats stats;
+  stats.loop_id = core->id();
+  stats.tasks = tasks_alive;
+  stats.ready_length = ready.size();
+  stats.timers = timers.size();
+  stats.steps_total = steps_total;
+  stats.tasks_resumed_total = tasks_resumed_total;
+  stats.wakes_total = core->wakes_total();
+  if (ring_ == nullptr) return stats;  // closed
+  const detail::RingCounters& ring = ring_->counters();
+  stats.operations_in_flight = ring_->in_flight();
+  stats.enters_total = ring.enters;
+  stats.sleeps_total = ring.waits;
+  stats.sqes_total = ring.sqes;
+  stats.cqes_total = ring.cqes;
+  return stats;
+}
+
 void EventLoop::dump(int fd) noexcept {
   dprintf(fd, "loop %lu: %zu ready, %zu timers, %lu steps\n",
           static_cast<unsigned long>(core->id()), ready.size(), timers.size(),

@@ -55,6 +55,7 @@ void TaskBase::start(LoopState& loop, std::source_location created_at) noexcept 
   next_task_ = loop.all_tasks;
   if (next_task_ != nullptr) next_task_->previous_task_ = this;
   loop.all_tasks = this;
+  ++loop.tasks_alive;
   loop.ready.push(static_cast<ReadyNode&>(*this));
 }
 
@@ -143,6 +144,7 @@ void TaskBase::leave_loop(LoopState& loop, Outcome outcome) noexcept {
     loop.all_tasks = next_task_;
   }
   if (next_task_ != nullptr) next_task_->previous_task_ = previous_task_;
+  --loop.tasks_alive;
   phase_ = Phase::done;
   finish(outcome, Word::reference);  // the runtime's; the task may be gone now
 }

@@ -416,4 +416,24 @@ TEST(Loop, LO20GetRunningLoop) {
   EXPECT_THROW(rota::get_running_loop(), RuntimeError);
 }
 
+TEST(Loop, StatsCountWhatItDid) {
+  TestLoop loop;
+  loop.run_steps(3);
+  const rota::LoopStats before = loop->stats();
+  EXPECT_EQ(before.steps_total, 3u);
+  EXPECT_EQ(before.tasks, 0u);
+  auto task = loop->create_task([]() -> Coro<> { co_await sleep(1s); }());
+  loop.run_steps(1);
+  const rota::LoopStats waiting = loop->stats();
+  EXPECT_EQ(waiting.tasks, 1u);
+  EXPECT_EQ(waiting.timers, 1u);
+  EXPECT_EQ(waiting.tasks_resumed_total, 1u);
+  loop.run(task);
+  const rota::LoopStats after = loop->stats();
+  EXPECT_EQ(after.tasks, 0u);
+  EXPECT_EQ(after.timers, 0u);
+  EXPECT_EQ(after.tasks_resumed_total, 2u);
+  EXPECT_EQ(after.loop_id, loop->handle().id());
+}
+
 }  // namespace

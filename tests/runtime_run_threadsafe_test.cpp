@@ -103,5 +103,25 @@ TEST_F(RunCoroutineThreadsafe, AClosingLoopEndsTheFutureAndAClosedOneRefuses) {
   EXPECT_THROW(run_coroutine_threadsafe(never(), other_), RuntimeError);
 }
 
+// asyncio.wrap_future: a loop awaits what it gave to another one.
+TEST_F(RunCoroutineThreadsafe, WrapFutureAwaitsItOnThisLoop) {
+  runtime_.main_loop().run_until_complete([](LoopHandle other) -> Coro<> {
+    EXPECT_EQ(co_await wrap_future(run_coroutine_threadsafe(doubled(21), other)), 42);
+    EXPECT_THROW(co_await wrap_future(run_coroutine_threadsafe(failing(), other)),
+                 std::logic_error);
+  }(other_));
+}
+
+TEST_F(RunCoroutineThreadsafe, CancellingWrapFutureCancelsTheCoroutineThere) {
+  runtime_.main_loop().run_until_complete([](LoopHandle other) -> Coro<> {
+    auto future = run_coroutine_threadsafe(never(), other);
+    Task<int> waiting = create_task(wrap_future(future));
+    co_await sleep(0s);
+    waiting.cancel();
+    EXPECT_THROW(co_await waiting, CancelledError);
+    while (!future.done()) co_await sleep(1ms);
+  }(other_));
+}
+
 }  // namespace
 }  // namespace rota

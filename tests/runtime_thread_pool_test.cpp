@@ -52,15 +52,6 @@ TEST(ThreadPoolExecutor, NeverRunsMoreCallsThanItHasWorkers) {
   });
 }
 
-TEST(ThreadPoolExecutor, StartsAThreadOnlyWhenNoneIsIdle) {
-  run_main([]() -> Coro<> {
-    ThreadPoolExecutor pool(8);
-    for (int i = 0; i < 20; ++i) co_await run_in_executor(pool, [] {});
-    // The thread sends the result home before it is idle again: so two may come to be.
-    EXPECT_LE(pool.workers(), 2u);
-  });
-}
-
 TEST(ThreadPoolExecutor, CallsOfOneWorkerRunInTheirOrder) {
   run_main([]() -> Coro<> {
     ThreadPoolExecutor pool(1);

@@ -4,6 +4,7 @@
 /// members when oneTBB carries it.
 #include <rota/executor.hpp>
 #include <rota/gather.hpp>
+#include <rota/run_threadsafe.hpp>
 #include <rota/runtime.hpp>
 
 #include "support/stress.hpp"
@@ -63,17 +64,12 @@ TEST(StressExecutor, EveryCallOfFourLoopsComesHomeOnce) {
   options.loops = 4;
   run(
       [](Tally& all, int count, std::uint64_t seed) -> Coro<> {
-        std::vector<Task<>> tasks;
+        std::vector<Coro<>> all_calls;
         for (const LoopHandle& loop : all_loops()) {
-          Future<Task<>> made;
-          loop.call_soon_threadsafe([&all, count, seed = seed++, made,
-                                     home = get_running_loop().handle()] {
-            Task<> task = create_task(submit_calls(all, count, seed));
-            home.call_soon_threadsafe([made, task = std::move(task)] { made.set_result(task); });
-          });
-          tasks.push_back(co_await made);
+          all_calls.push_back(
+              wrap_future(run_coroutine_threadsafe(submit_calls(all, count, seed++), loop)));
         }
-        co_await gather(std::move(tasks));
+        co_await gather(std::move(all_calls));
       }(tally, rounds / 4, random()),
       options);
   const std::uint64_t all = tally.results + tally.cancelled;

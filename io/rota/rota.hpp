@@ -18,6 +18,7 @@
 #include <rota/server.hpp>
 #include <rota/sleep.hpp>
 #include <rota/socket.hpp>
+#include <rota/stats.hpp>
 #include <rota/streams.hpp>
 #include <rota/task.hpp>
 #include <rota/task_group.hpp>

@@ -10,6 +10,7 @@
 #include <rota/detail/callback.hpp>
 #include <rota/detail/loop_state.hpp>
 #include <rota/error.hpp>
+#include <rota/stats.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -220,6 +221,7 @@ class EventLoop final : public detail::LoopState {
   void close();
   bool is_running() const noexcept { return core->running(); }  ///< Thread: any.
   bool is_closed() const noexcept { return closed_; }
+  LoopStats stats() const noexcept;  ///< Thread: owner.
 
   // --- errors and debugging ---
   /// Replaces the handler; an empty one restores the default, which writes to stderr. As:

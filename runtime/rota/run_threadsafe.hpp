@@ -2,12 +2,14 @@
 /// none.
 #pragma once
 
+#include <rota/future.hpp>
 #include <rota/loop.hpp>
 #include <rota/task.hpp>
 
 #include <chrono>
 #include <condition_variable>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -30,14 +32,33 @@ struct ThreadResult {
   Result<T> result;
   bool done = false;
   bool cancel_requested = false;
-  TaskHandle task;  ///< Set while the coroutine is a task.
+  TaskHandle task;                  ///< Set while the coroutine is a task.
+  std::function<void()> when_done;  ///< May be empty. Called once, under the mutex.
 
   void finish_cancelled() {
     const std::lock_guard lock(mutex);
     result.exception = std::make_exception_ptr(CancelledError());
-    done = true;
-    changed.notify_all();
+    tell();
   }
+  /// The result is there. Under the mutex.
+  void tell() {
+    done = true;
+    task = TaskHandle();
+    changed.notify_all();
+    if (when_done) std::exchange(when_done, nullptr)();
+  }
+};
+
+/// Sets a future of another loop; if that has closed, nobody waits any more.
+class WakeFuture {
+ public:
+  WakeFuture(LoopHandle loop, Future<> future) noexcept
+      : loop_(std::move(loop)), future_(std::move(future)) {}
+  void operator()() const;
+
+ private:
+  LoopHandle loop_;
+  Future<> future_;
 };
 
 /// Waits for the task on its loop, and hands the outcome to the thread. Deletes itself.
@@ -66,9 +87,7 @@ class ThreadRelay final : public Waiter {
     } catch (...) {
       result.exception = std::current_exception();
     }
-    self->shared_->done = true;
-    self->shared_->task = TaskHandle();
-    self->shared_->changed.notify_all();
+    self->shared_->tell();
   }
 
   Task<T> task_;
@@ -141,6 +160,9 @@ class ThreadFuture {
       : shared_(std::move(shared)) {}
 
  private:
+  template <typename U>
+  friend Coro<U> wrap_future(ThreadFuture<U> future);
+
   std::shared_ptr<detail::ThreadResult<T>> shared_;
 };
 
@@ -152,6 +174,28 @@ ThreadFuture<T> run_coroutine_threadsafe(Coro<T> coro, const LoopHandle& loop) {
   auto shared = std::make_shared<detail::ThreadResult<T>>();
   loop.call_soon_threadsafe(detail::StartTask<T>(std::move(coro), shared));
   return ThreadFuture<T>(std::move(shared));
+}
+
+/// Awaits on this loop what another loop was given: `co_await
+/// wrap_future(run_coroutine_threadsafe(f(), other))`. Cancelling it cancels the coroutine there.
+/// Errors: as ThreadFuture::result. Thread: a loop's. As: asyncio.wrap_future.
+template <typename T>
+Coro<T> wrap_future(ThreadFuture<T> future) {
+  const auto& shared = future.shared_;
+  const Future<> ended = get_running_loop().template create_future<void>();
+  {
+    const std::lock_guard lock(shared->mutex);
+    shared->when_done = detail::WakeFuture(get_running_loop().handle(), ended);
+    if (shared->done) std::exchange(shared->when_done, nullptr)();
+  }
+  try {
+    co_await ended;
+  } catch (const CancelledError&) {
+    future.cancel();
+    throw;
+  }
+  const std::lock_guard lock(shared->mutex);
+  co_return shared->result.take();
 }
 
 }  // namespace rota

@@ -61,6 +61,7 @@ const std::map<std::string, std::string, std::less<>>& tested_through() {
       {"runtime/executor_shutdown", "runtime_executor_exit_test"},
       {"runtime/executor_tbb", "runtime_executor_test"},
       {"runtime/safe_temporary", "contract_co_await_test"},
+      {"runtime/stats", "runtime_loop_test"},
       {"runtime/fork", "runtime_ring_setup_test"},
       {"runtime/held", "runtime_gather_test"},
       {"runtime/inbox", "stress_inbox_test"},

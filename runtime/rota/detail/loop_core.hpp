@@ -64,7 +64,11 @@ class LoopCore final : Immovable {
 
   /// Owner, after sleeping. relaxed: only the owner's own RMW chain matters; what a waker pushed is
   /// taken from inbox_.
-  void awake() noexcept { state_.exchange(0, std::memory_order_relaxed); }
+  void awake() noexcept {
+    if ((state_.exchange(0, std::memory_order_relaxed) & notified) != 0) ++wakes_total_;
+  }
+  /// Sleeps, or attempts at it, that a push has ended. Owner.
+  std::uint64_t wakes_total() const noexcept { return wakes_total_; }
 
   /// Some thread is inside run_*. Any thread may ask: only a hint there, exact on the owner's
   /// thread.
@@ -127,6 +131,7 @@ class LoopCore final : Immovable {
   /// Written by any thread; see fold_references().
   atomic<std::int64_t> shared_references_{loop_reference};
   std::int64_t owner_references_ = 0;
+  std::uint64_t wakes_total_ = 0;
   atomic<bool> running_{false};         ///< Written by the owner.
   atomic<const void*> owner_{nullptr};  ///< Written once, by the first thread that runs the loop.
   const std::uint64_t id_;

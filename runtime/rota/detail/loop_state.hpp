@@ -61,6 +61,7 @@ class LoopState : Immovable {
   // Counters, always on.
   std::uint64_t steps_total = 0;
   std::uint64_t tasks_resumed_total = 0;
+  std::uint64_t tasks_alive = 0;
 
   std::int64_t now() noexcept { return kernel->now(); }
   EventLoop& loop() noexcept;  ///< The loop that this is a part of.
