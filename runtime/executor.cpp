@@ -1,7 +1,7 @@
 #include <rota/executor.hpp>
 #include <rota/loop.hpp>
 
-#include "executor_exit.hpp"
+#include "executor_parts.hpp"
 
 #include <cassert>
 #include <exception>
@@ -127,6 +127,13 @@ std::size_t stop_executor_jobs(LoopState& loop) noexcept {
 }
 
 }  // namespace detail
+
+Executor& cpu_pool() {
+  // Never destroyed: its threads may still compute when the process exits. Made here and not beside
+  // the arena: there ThreadSanitizer would not see that the others wait for the first.
+  static Executor* const pool = detail::make_cpu_pool();
+  return *pool;
+}
 
 ExecutorStats Executor::stats() const noexcept {
   ExecutorStats stats;

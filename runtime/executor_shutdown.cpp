@@ -1,7 +1,7 @@
 #include <rota/executor.hpp>
 #include <rota/wait.hpp>
 
-#include "executor_exit.hpp"
+#include "executor_parts.hpp"
 
 #include <memory>
 #include <string>

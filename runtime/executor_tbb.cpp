@@ -1,10 +1,11 @@
-/// executor_tbb.cpp: cpu_pool(), and all of rota's oneTBB code.
+/// executor_tbb.cpp: what is behind cpu_pool(), and all of rota's oneTBB code.
 ///
 /// Built without ThreadSanitizer, which does not see how oneTBB orders its own queues; what passes
 /// through here is handed over by ExecutorJob's own release and acquire, which it does see.
 #include <rota/executor.hpp>
 
 #include "cpus.hpp"
+#include "executor_parts.hpp"
 
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/task_arena.h>
@@ -31,10 +32,9 @@ class CpuPool final : public Executor {
 
 }  // namespace
 
-Executor& cpu_pool() {
-  // Never destroyed: its threads may still compute when the process exits.
-  static Executor* const pool = new CpuPool(static_cast<int>(detail::usable_cpus()));
-  return *pool;
-}
+namespace detail {
 
+Executor* make_cpu_pool() { return new CpuPool(static_cast<int>(usable_cpus())); }
+
+}  // namespace detail
 }  // namespace rota

@@ -1,6 +1,6 @@
 #include "worker.hpp"
 
-#include "executor_exit.hpp"
+#include "executor_parts.hpp"
 
 #include <csignal>
 #include <cstdio>

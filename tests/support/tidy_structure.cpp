@@ -25,7 +25,7 @@ const std::array<Names, 6>& runtime_layers() {
       // parts.
       {"future", "task", "task_names", "coro", "promise", "completion_wait", "completion_watch",
        "held", "executor_job", "wait_queue", "loop_close"},
-      {"runtime", "run_threadsafe", "worker", "idle", "executor", "executor_exit", "executor_tbb",
+      {"runtime", "run_threadsafe", "worker", "idle", "executor", "executor_parts", "executor_tbb",
        "thread_pool", "signals"},
       {"executor_shutdown", "gather", "wait", "timeout", "sleep", "task_group", "with",
        "cancel_scope", "generator", "parallel", "testing", "doctor", "doctor_main"},
@@ -56,7 +56,7 @@ const std::map<std::string, std::string, std::less<>>& tested_through() {
       {"runtime/bound", "runtime_future_test"},
       {"runtime/completion_watch", "runtime_gather_test"},
       {"runtime/debug", "watchdog_test"},
-      {"runtime/executor_exit", "runtime_executor_exit_test"},
+      {"runtime/executor_parts", "runtime_executor_exit_test"},
       {"runtime/executor_job", "runtime_executor_test"},
       {"runtime/executor_shutdown", "runtime_executor_exit_test"},
       {"runtime/executor_tbb", "runtime_executor_test"},

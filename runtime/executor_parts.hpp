@@ -1,4 +1,4 @@
-/// executor_exit.hpp: how a loop's calls on executors end with it.
+/// executor_parts.hpp: what the parts of the executors know of each other.
 #pragma once
 
 #include <rota/future.hpp>
@@ -6,7 +6,14 @@
 
 #include <cstddef>
 
+namespace rota {
+class Executor;
+}  // namespace rota
+
 namespace rota::detail {
+
+/// The oneTBB arena, for cpu_pool(). Errors: std::bad_alloc.
+Executor* make_cpu_pool();
 
 /// Told when the loop's last job is home. Made by shutdown_default_executor().
 struct ExecutorShutdown final : LoopService {
