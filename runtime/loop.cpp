@@ -42,6 +42,13 @@ EventLoop::~EventLoop() {
   core->fold_references();
 }
 
+void EventLoop::require_own_thread() const {
+  if (!is_running() || detail::running_loop == this) return;
+  throw RuntimeError(
+      "Non-thread-safe operation: this event loop runs on another thread; use "
+      "call_soon_threadsafe");
+}
+
 void EventLoop::require_open() const {
   if (closed_ || closing) throw RuntimeError("Event loop is closed");
 }

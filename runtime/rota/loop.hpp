@@ -272,13 +272,16 @@ class EventLoop final : public detail::LoopState {
   template <typename Function, typename... Args>
   detail::Callback& make_callback(Function&& function, Args&&... args) {
     require_open();
+    if (debug_) [[unlikely]]
+      require_own_thread();
     auto call = detail::bind_call(std::forward<Function>(function), std::forward<Args>(args)...);
     return *detail::CallbackOf<decltype(call)>::create(std::move(call), 2);
   }
   TimerHandle arm(std::int64_t when, detail::Callback& callback);
 
   void begin_run();
-  void require_owner() const;  ///< Errors: RuntimeError.
+  void require_owner() const;       ///< Errors: RuntimeError.
+  void require_own_thread() const;  ///< Errors: RuntimeError "Non-thread-safe operation ...".
   void end_run() noexcept;
   void step();
   void poll_kernel();
