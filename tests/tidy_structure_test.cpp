@@ -62,7 +62,8 @@ TEST(TidyStructure, EveryFileHasItsTest) {
 TEST(TidyStructure, EverySourceIsBuilt) {
   Complaints complaints;
   for (const Source& source : library()) {
-    append(complaints, check_is_built(source, load_text(source.folder() + "/CMakeLists.txt")));
+    append(complaints,
+           check_is_built(source, load_text(component_of(source.path) + "/CMakeLists.txt")));
   }
   expect_none(complaints);
 }
@@ -80,6 +81,9 @@ const HeaderIndex& sample_index() {
       {"rota/detail/wait_queue.hpp", "runtime/rota/detail/wait_queue.hpp"},
       {"rota/lock.hpp", "sync/rota/lock.hpp"},
       {"rota/streams.hpp", "io/rota/streams.hpp"},
+      {"rota/http/server.hpp", "io/http/rota/http/server.hpp"},
+      {"request_parser.hpp", "io/http/request_parser.hpp"},
+      {"listener.hpp", "io/listener.hpp"},
       {"ring.hpp", "runtime/ring.hpp"},
       {"worker.hpp", "runtime/worker.hpp"},
   };
@@ -126,6 +130,20 @@ TEST(TidyIncludes, KeepPrivateHeadersPrivate) {
   EXPECT_THAT(includes_in("tests/runtime_ring_test.cpp", "\"ring.hpp\""), IsEmpty());
 }
 
+TEST(TidyIncludes, LetComponentsInsideIoStandOnIoAndNotTheOtherWay) {
+  EXPECT_THAT(includes_in("io/streams.cpp", "<rota/http/server.hpp>"),
+              ElementsAre(HasSubstr("io/ must not include io/http/")));
+  EXPECT_THAT(includes_in("io/tls/tls.cpp", "<rota/http/server.hpp>"), SizeIs(1));
+  EXPECT_THAT(includes_in("io/http/server.cpp", "<rota/http/server.hpp>"), IsEmpty());
+  EXPECT_THAT(includes_in("io/http/rota/http/server.hpp", "<rota/streams.hpp>"), IsEmpty());
+  EXPECT_THAT(includes_in("examples/hello.cpp", "<rota/http/server.hpp>"), IsEmpty());
+  EXPECT_THAT(includes_in("io/http/server.cpp", "\"request_parser.hpp\""), IsEmpty());
+  EXPECT_THAT(includes_in("io/streams.cpp", "\"request_parser.hpp\""),
+              ElementsAre(HasSubstr("private to io/http/")));
+  EXPECT_THAT(includes_in("io/http/server.cpp", "\"listener.hpp\""),
+              ElementsAre(HasSubstr("private to io/")));
+}
+
 TEST(TidyIncludes, MustExist) {
   EXPECT_THAT(includes_in("io/streams.cpp", "<rota/nothing.hpp>"), SizeIs(1));
   EXPECT_THAT(includes_in("io/streams.cpp", "\"nothing.hpp\""), SizeIs(1));
@@ -166,6 +184,9 @@ TEST(TidyTests, MustBeNamedAfterTheirFile) {
               IsEmpty());
   EXPECT_THAT(check_has_test(parse("runtime/rota/runtime.hpp", ""), {"runtime_test"}), IsEmpty());
   EXPECT_THAT(check_has_test(parse("io/rota/rota.hpp", ""), {}), SizeIs(1));
+  const Source server = parse("io/http/rota/http/server.hpp", "");
+  EXPECT_THAT(check_has_test(server, {"http_server_test"}), IsEmpty());
+  EXPECT_THAT(check_has_test(server, {"io_server_test"}), SizeIs(1));
 }
 
 TEST(TidyBuild, MustListEverySource) {

@@ -40,9 +40,13 @@ const Names& open_details() {
   return names;
 }
 
-/// Files without a test of their own, as folder/stem, and the test that exercises them.
+/// Files without a test of their own, as component/stem, and the test that exercises them.
 const std::map<std::string, std::string, std::less<>>& tested_through() {
   static const std::map<std::string, std::string, std::less<>> table = {
+      {"http/head_rules", "http_request_parser_test"},
+      {"http/line_syntax", "http_request_parser_test"},
+      {"http/llhttp_engine", "http_parser_test"},
+      {"http/request_head", "http_parser_test"},
       {"io/chunk_buffer", "io_streams_test"},
       {"io/io_wait", "io_socket_test"},
       {"io/listener", "io_server_test"},
@@ -125,6 +129,12 @@ std::string stem_of(std::string_view path) {
 
 std::string folder_of(std::string_view path) { return std::string(path.substr(0, path.find('/'))); }
 
+/// The last folder of a component, by which its tests are named.
+std::string component_name(std::string_view path) {
+  const std::string component = component_of(path);
+  return component.substr(component.rfind('/') + 1);  // npos + 1 is 0
+}
+
 bool is_detail(std::string_view path) { return path.find("/detail/") != path.npos; }
 
 /// The words by which a header is included.
@@ -145,7 +155,7 @@ int height_of(std::string_view folder) {
 }
 
 std::string foreign_include_complaint(const Source& source, const Include& include) {
-  constexpr std::array foreign = {"liburing", "tbb/", "oneapi/", "mimalloc"};
+  constexpr std::array foreign = {"liburing", "tbb/", "oneapi/", "mimalloc", "llhttp"};
   const bool is_foreign = std::ranges::any_of(
       foreign, [&](std::string_view prefix) { return include.name.starts_with(prefix); });
   if (is_foreign && source.is_public())
@@ -172,6 +182,10 @@ std::string rota_include_complaint(const Source& source, const std::string& targ
   const std::string target_folder = folder_of(target);
   if (height_of(target_folder) > height_of(folder))
     return folder + "/ must not include " + target_folder + "/";
+  const std::string component = component_of(source.path);
+  const std::string target_component = component_of(target);
+  if (is_library(folder) && target_component != target_folder && target_component != component)
+    return component + "/ must not include " + target_component + "/";
   if (folder == "runtime") return layer_complaint(source, target);
   if (folder == "examples" && is_detail(target))
     return "an example uses only what is promised, not detail/";
@@ -195,8 +209,8 @@ std::string include_complaint(const Source& source, const Include& include,
   const auto found = index.find(include.name);
   if (folder == "tests" || (folder == "perf" && found == index.end())) return {};
   if (found == index.end()) return "there is no such private header";
-  if (folder_of(found->second) != folder)
-    return "it is private to " + folder_of(found->second) + "/";
+  if (component_of(found->second) != component_of(source.path))
+    return "it is private to " + component_of(found->second) + "/";
   return rota_include_complaint(source, found->second);
 }
 
@@ -246,6 +260,15 @@ std::vector<std::string> blocks_between(const std::vector<std::string>& lines,
 }
 
 }  // namespace
+
+std::string component_of(std::string_view path) {
+  std::string folder = folder_of(path);
+  const std::size_t inner = folder.size() + 1;
+  const std::size_t inner_end = path.find('/', inner);
+  if (folder != "io" || inner_end == path.npos) return folder;
+  const std::string_view name = path.substr(inner, inner_end - inner);
+  return name == "rota" ? folder : folder + "/" + std::string(name);
+}
 
 HeaderIndex index_headers(const std::vector<Source>& sources) {
   HeaderIndex index;
@@ -304,10 +327,11 @@ Complaints check_cycles(const std::vector<Source>& sources, const HeaderIndex& i
 Complaints check_has_test(const Source& source, const std::set<std::string>& tests) {
   const std::string stem = source.stem();
   const bool is_threadsafe = source.path.find("/threadsafe/") != std::string::npos;
-  std::vector<std::string> names = {source.folder() + "_" + stem + "_test"};
-  if (stem == source.folder()) names.push_back(stem + "_test");
-  if (is_threadsafe) names.push_back(source.folder() + "_threadsafe_" + stem + "_test");
-  const auto entry = tested_through().find(source.folder() + "/" + stem);
+  const std::string component = component_name(source.path);
+  std::vector<std::string> names = {component + "_" + stem + "_test"};
+  if (stem == component) names.push_back(stem + "_test");
+  if (is_threadsafe) names.push_back(component + "_threadsafe_" + stem + "_test");
+  const auto entry = tested_through().find(component + "/" + stem);
   if (entry != tested_through().end()) names = {entry->second};
   if (std::ranges::any_of(names, [&](const auto& name) { return tests.contains(name); })) return {};
   return {complaint(source, 0, "there is no tests/" + names.back() + ".cpp")};
@@ -320,8 +344,8 @@ Complaints check_is_built(const Source& source, std::string_view cmake_text) {
        at = cmake_text.find(name, at + 1)) {
     if (is_word_at(cmake_text, at, name)) return {};
   }
-  return {complaint(source, 0,
-                    "is not in " + source.folder() + "/CMakeLists.txt, so nobody builds it")};
+  return {complaint(
+      source, 0, "is not in " + component_of(source.path) + "/CMakeLists.txt: nobody builds it")};
 }
 
 Complaints check_quotes(std::string_view readme, const std::vector<Source>& examples) {

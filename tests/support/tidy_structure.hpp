@@ -16,11 +16,15 @@ namespace rota::testing_support {
 using HeaderIndex = std::map<std::string, std::string>;
 HeaderIndex index_headers(const std::vector<Source>& sources);
 
+/// The folder of the component that a file belongs to: "io/http" for what lies in io/http/, "io"
+/// for the rest of io/.
+std::string component_of(std::string_view path);
+
 /// Two headers that users or tests would include by the same words.
 Complaints check_unique_headers(const std::vector<Source>& sources);
 
 /// Includes point from examples to io to sync to runtime, and inside runtime to the same or a lower
-/// layer.
+/// layer. The components inside io/ stand on io/, and no library folder on them.
 Complaints check_includes(const Source& source, const HeaderIndex& index);
 
 /// No header includes itself by way of others.
