@@ -1,17 +1,13 @@
 /// request_head.hpp: what the head of an HTTP/1 request says, and why one was refused.
 #pragma once
 
+#include <rota/http/request.hpp>
+
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
 namespace rota::http::detail {
-
-/// A field line. Both views point into the bytes that were parsed.
-struct Header {
-  std::string_view name;   ///< As it was sent; to be compared without regard to case.
-  std::string_view value;  ///< Without the blanks around it. May hold bytes from 0x80 on.
-};
 
 /// How the end of the body is found.
 enum class Framing : std::uint8_t { none, length, chunked };
