@@ -49,7 +49,7 @@ TEST(HttpRequestParser, AllocatesNothingOnceItHasSeenAsManyHeaders) {
     return lines;
   }() + "\r\n";
   ASSERT_EQ(parser.parse_head(many).kind, HeadResult::Kind::complete);
-  const Header* const memory = parser.head().headers.data();
+  const http::Header* const memory = parser.head().headers.data();
   for (const std::string& request : {get, many, get}) {
     ASSERT_EQ(parser.parse_head(request).kind, HeadResult::Kind::complete);
     EXPECT_EQ(parser.head().headers.data(), memory);

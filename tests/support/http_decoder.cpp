@@ -6,9 +6,9 @@
 namespace rota::testing_support {
 namespace {
 
+using http::Header;
 using http::detail::BodyResult;
 using http::detail::Framing;
-using http::detail::Header;
 using http::detail::HeadResult;
 using http::detail::RequestHead;
 
