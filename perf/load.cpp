@@ -78,7 +78,8 @@ rota::Coro<load::Report> measure(const load::Options& options) {
 int run(const load::Options& options) {
   std::ofstream file;
   if (!allow_descriptors(options) || !open_json(options, file)) return wrong_usage;
-  const load::Report report = rota::run(measure(options), {.loops = options.loops});
+  const load::Report report =
+      rota::run(measure(options), {.loops = options.loops, .spin = options.spin});
   if (!options.quiet) end_progress();
   const bool json_to_stdout = options.json == "-";
   (json_to_stdout ? std::cerr : std::cout) << load::summary(options, report) << std::flush;

@@ -188,7 +188,9 @@ void Connection::check_timeout(rota::TimePoint now) {
 
 std::uint64_t Connection::unanswered_by(rota::TimePoint time) const noexcept {
   if (!is_paced()) return 0;
-  return std::max(plan_.due_before(number_, time), sent_) - (sent_ - in_flight_);
+  const std::uint64_t due = plan_.due_before(number_, time);
+  const std::uint64_t dealt_with = sent_ - in_flight_;
+  return due > dealt_with ? due - dealt_with : 0;
 }
 
 }  // namespace load

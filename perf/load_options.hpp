@@ -30,6 +30,7 @@ struct Options {
   Seconds duration{10};
   Seconds warmup{1};
   Seconds timeout{10};
+  std::chrono::microseconds spin{0};  ///< Of a loop, before it sleeps.
 
   std::string json;  ///< A file's name, "-" for stdout, or nothing.
   bool quiet = false;

@@ -35,8 +35,9 @@ std::string_view trimmed(std::string_view text) noexcept {
 /// All of `text` as a number.
 std::optional<std::uint64_t> number(std::string_view text, int base) noexcept {
   std::uint64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value, base);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, value, base);
   if (error != std::errc() || stop != end) return std::nullopt;
   return value;
 }

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -92,7 +93,7 @@ Shares make_shares(const Plan& plan) {
 template <typename Function>
 auto call_on(const rota::LoopHandle& loop, Function function) {
   using Result = decltype(function());
-  const rota::Future<Result> answer;
+  rota::Future<Result> answer;
   const rota::LoopHandle home = rota::get_running_loop().handle();
   loop.call_soon_threadsafe([answer, home, function] {
     home.call_soon_threadsafe([answer, result = function()] {
@@ -114,14 +115,18 @@ rota::Coro<> stop(const Shares& shares) {
   for (const auto& share : shares) {
     stopped.push_back(call_on(share->loop(), [share = share.get()] { return share->stop(); }));
   }
+  std::exception_ptr failure;  // not thrown before all have ended: they use what the caller owns
   for (const rota::Future<rota::Task<>>& stopping : stopped) {
     const rota::Task<> task = co_await stopping;
     try {
       co_await task;
     } catch (const rota::CancelledError&) {
       continue;  // as it should end
+    } catch (...) {
+      failure = std::current_exception();
     }
   }
+  if (failure) std::rethrow_exception(failure);
 }
 
 rota::Coro<Report> report_so_far(const Plan& plan, const Shares& shares) {
@@ -151,12 +156,12 @@ rota::Coro<Report> run_load(const Options& options, OnSecond on_second) {
   const Plan plan(options, loop.time());
   const Shares shares = make_shares(plan);
   start(shares);
+  rota::TimePoint end = plan.until;
   try {
     co_await wait_for_end(plan, shares, on_second);
   } catch (const rota::CancelledError&) {
-    // Ctrl-C: what was measured until now counts.
+    end = std::min(end, loop.time());  // Ctrl-C: what was measured until now counts
   }
-  const rota::TimePoint end = std::min(loop.time(), plan.until);
   co_await stop(shares);
   Report report;
   for (const auto& share : shares) report.stats.merge(share->take_stats(end));
