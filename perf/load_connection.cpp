@@ -50,9 +50,9 @@ rota::Coro<std::optional<rota::Connection>> Connection::open() {
     co_return co_await rota::timeout(options.timeout,
                                      rota::open_connection(options.host, options.port));
   } catch (const rota::OSError&) {
-    count_errors(Failure::connect, 1);
+    count_errors(Failure::connect, 1, rota::get_running_loop().time());
   } catch (const rota::TimeoutError&) {
-    count_errors(Failure::connect, 1);
+    count_errors(Failure::connect, 1, rota::get_running_loop().time());
   }
   co_return std::nullopt;
 }
@@ -98,23 +98,24 @@ void Connection::begin(rota::StreamWriter& writer) {
 }
 
 void Connection::finish(bool at_end_of_stream) {
+  const rota::TimePoint now = rota::get_running_loop().time();
   if (at_end_of_stream && end_ == End::lost) {
     const Answer answer = std::visit([](auto& parser) { return parser.end(); }, parser_);
-    if (answer.kind == Answer::Kind::complete) take_answer(answer, rota::get_running_loop().time());
+    if (answer.kind == Answer::Kind::complete) take_answer(answer, now);
   }
   switch (end_) {
     case End::lost:
-      count_errors(Failure::lost, in_flight_);
+      count_errors(Failure::lost, in_flight_, now);
       break;
     case End::timeout:
-      count_errors(Failure::timeout, in_flight_);
+      count_errors(Failure::timeout, in_flight_, now);
       break;
     case End::malformed:
-      count_errors(Failure::malformed, std::max<std::size_t>(in_flight_, 1));
+      count_errors(Failure::malformed, std::max<std::size_t>(in_flight_, 1), now);
       break;
     case End::orderly:
-      sent_ -= in_flight_;
-      break;  // those behind the last answer are sent again
+      sent_ -= in_flight_;  // those behind the last answer are sent again
+      break;
   }
   in_flight_ = 0;
 }
@@ -139,7 +140,7 @@ bool Connection::take_answer(const Answer& answer, rota::TimePoint now) {
   }
   const rota::TimePoint start = is_paced() ? plan_.start_of(number_, sent_ - in_flight_) : sent_at_;
   if (plan_.measures(now)) stats_.latency.add(static_cast<std::uint64_t>((now - start).count()));
-  if (!answer.ok) count_errors(Failure::status, 1);
+  if (!answer.ok) count_errors(Failure::status, 1, now);
   --in_flight_;
   ++answered_;
   waiting_since_ = now;
@@ -175,9 +176,8 @@ void Connection::send(std::size_t count, rota::TimePoint now) {
   in_flight_ += count;
 }
 
-void Connection::count_errors(Failure failure, std::uint64_t count) {
-  if (!plan_.measures(rota::get_running_loop().time())) return;
-  stats_.errors[static_cast<std::size_t>(failure)] += count;
+void Connection::count_errors(Failure failure, std::uint64_t count, rota::TimePoint now) {
+  if (plan_.measures(now)) stats_.errors[static_cast<std::size_t>(failure)] += count;
 }
 
 void Connection::check_timeout(rota::TimePoint now) {

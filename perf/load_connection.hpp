@@ -37,6 +37,7 @@ class Connection {
   /// Ends the connection if an answer is overdue. To be called now and then: a timer for each
   /// request would cost more than the request.
   void check_timeout(rota::TimePoint now);
+  bool was_answered() const noexcept { return answered_ > 0; }
   /// Open loop: requests that were due by `time` and are not answered.
   std::uint64_t unanswered_by(rota::TimePoint time) const noexcept;
 
@@ -56,7 +57,7 @@ class Connection {
   void send_more(rota::TimePoint now);
   void send_due(rota::TimePoint now);
   void send(std::size_t count, rota::TimePoint now);
-  void count_errors(Failure failure, std::uint64_t count);
+  void count_errors(Failure failure, std::uint64_t count, rota::TimePoint now);
 
   const Plan& plan_;
   Stats& stats_;

@@ -47,6 +47,7 @@ void Stats::merge(const Stats& other) noexcept {
   latency.merge(other.latency);
   for (std::size_t kind = 0; kind < errors.size(); ++kind) errors[kind] += other.errors[kind];
   bytes_read += other.bytes_read;
+  silent_connections += other.silent_connections;
   unanswered_total += other.unanswered_total;
 }
 

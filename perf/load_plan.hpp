@@ -70,7 +70,8 @@ struct Stats {
   Histogram latency;  ///< Of all answers, in nanoseconds.
   std::array<std::uint64_t, failure_names.size()> errors{};
   std::uint64_t bytes_read = 0;
-  std::uint64_t unanswered_total = 0;  ///< Open loop: due before the end, and not answered then.
+  std::uint64_t silent_connections = 0;  ///< Not answered once, from the warm-up to the end.
+  std::uint64_t unanswered_total = 0;    ///< Open loop: due before the end, and not answered then.
 };
 
 }  // namespace load

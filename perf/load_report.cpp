@@ -36,6 +36,12 @@ std::string quantile(const Report& report, double fraction) {
   return duration(static_cast<double>(report.stats.latency.quantile(fraction)));
 }
 
+std::string latencies(const Report& report) {
+  return "  latency   p50 " + quantile(report, 0.5) + "  p90 " + quantile(report, 0.9) + "  p99 " +
+         quantile(report, 0.99) + "  p99.9 " + quantile(report, 0.999) + "  max " +
+         quantile(report, 1) + "  mean " + duration(report.stats.latency.mean()) + '\n';
+}
+
 std::string errors(const Stats& stats) {
   std::ostringstream text;
   text << stats.errors_total();
@@ -88,16 +94,17 @@ std::string summary(const Options& options, const Report& report) {
   }
   text << "  requests  " << stats.requests_total() << " in " << rounded(seconds_of(report), 2)
        << " s: " << rounded(per_second(report), 0) << "/s, "
-       << rounded(static_cast<double>(stats.bytes_read) / 1e6, 1) << " MB read\n"
-       << "  latency   p50 " << quantile(report, 0.5) << "  p90 " << quantile(report, 0.9)
-       << "  p99 " << quantile(report, 0.99) << "  p99.9 " << quantile(report, 0.999) << "  max "
-       << quantile(report, 1) << "  mean " << duration(stats.latency.mean()) << '\n'
-       << "  errors    " << errors(stats) << '\n';
+       << rounded(static_cast<double>(stats.bytes_read) / 1e6, 1) << " MB read\n";
+  if (stats.requests_total() > 0) text << latencies(report);
+  text << "  errors    " << errors(stats) << '\n';
+  if (stats.silent_connections > 0) {
+    text << "  " << stats.silent_connections << " of " << options.connections
+         << " connections were not answered once\n";
+  }
   if (stats.unanswered_total > 0) {
-    text << "  and " << stats.unanswered_total
+    text << "  " << stats.unanswered_total
          << " requests whose start had come were not answered at the end\n";
   }
-  if (stats.requests_total() == 0) text << "  No request was answered.\n";
   return std::move(text).str();
 }
 
@@ -122,6 +129,7 @@ std::string json(const Options& options, const Report& report) {
       .add("max_us", at(1))
       .add("mean_us", microseconds(stats.latency.mean()))
       .add("bytes_read", stats.bytes_read)
+      .add("silent_connections", stats.silent_connections)
       .add("unanswered_total", stats.unanswered_total)
       .add("errors_total", stats.errors_total());
   for (std::size_t kind = 0; kind < stats.errors.size(); ++kind) {

@@ -46,6 +46,7 @@ class Share {
   Stats take_stats(rota::TimePoint end) {
     for (const auto& connection : connections_) {
       stats_.unanswered_total += connection->unanswered_by(end);
+      if (!connection->was_answered()) ++stats_.silent_connections;
     }
     return std::move(stats_);
   }
