@@ -1,8 +1,28 @@
 #include "server_connection.hpp"
 
+#include <rota/error.hpp>
+
 #include "server_state.hpp"
 
+#include <exception>
+
 namespace rota::detail {
+namespace {
+
+/// A connection that was lost: a handler need not catch it, and a busy server would talk of little
+/// else.
+bool is_peers_doing(const std::exception_ptr& error) noexcept {
+  try {
+    std::rethrow_exception(error);
+  } catch (const ConnectionError&) {
+    return true;
+  } catch (...) {
+    (void)std::current_exception();
+    return false;
+  }
+}
+
+}  // namespace
 
 ServerConnection::ServerConnection(EventLoop& loop, int fd, std::shared_ptr<ServerState> server,
                                    ServerShare& share)
@@ -48,8 +68,10 @@ void ServerConnection::run_report(Runnable& node, bool dropped) noexcept {
   auto& self = static_cast<ServerConnection&>(static_cast<ReportNode&>(node));
   TaskBase& task = *std::exchange(self.task_, nullptr);
   if (!dropped) {
-    self.server_->report("Unhandled exception in a connection handler",
-                         task.operations().exception(task), task.name());
+    const std::exception_ptr& error = task.operations().exception(task);
+    if (!is_peers_doing(error) || loop_of(*running_loop).get_debug()) {
+      self.server_->report("Unhandled exception in a connection handler", error, task.name());
+    }
     self.close();
   }
   task.release();

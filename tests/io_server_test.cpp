@@ -431,6 +431,25 @@ TEST(Server, SW11AFailingPlainHandlerIsReportedToo) {
   EXPECT_EQ(loop.reports().size(), 1u);
 }
 
+TEST(Server, AHandlerWhosePeerHasGoneIsReportedInDebugModeOnly) {
+  for (const bool debug : {false, true}) {
+    IoLoop loop;
+    loop->set_debug(debug);
+    loop.run([]() -> Coro<> {
+      const auto failing = [](StreamReader, StreamWriter) -> Coro<> {
+        co_await sleep(0s);
+        throw ConnectionResetError(ECONNRESET, "planned");
+      };
+      const Server server = co_await start_server(failing, "127.0.0.1", 0);
+      Connection client = co_await open_connection("127.0.0.1", server.port());
+      EXPECT_TRUE((co_await client.reader.read()).empty());
+      server.close();
+      co_await server.wait_closed();
+    }());
+    EXPECT_EQ(loop.reports().size(), debug ? 1u : 0u);
+  }
+}
+
 TEST(Server, SW11ACancelledHandlerIsSilent) {
   IoLoop loop;
   loop.run([]() -> Coro<> {

@@ -113,7 +113,8 @@ Coro<Server> start_server_on(ConnectionHandler handler, Socket socket,
 /// Listens on `host` (a numeric address, "localhost", or "": everywhere) and `port` (0: a free
 /// one), and calls `handler(StreamReader, StreamWriter)` for each connection; the Coro that it
 /// gives becomes a task. What a handler throws is told to the exception handler, and ends its
-/// connection. For several loops the handler is copied to each.
+/// connection; a ConnectionError (the peer has gone) is told in debug mode only. For several loops
+/// the handler is copied to each.
 ///
 /// Errors:   OSError with the address; RuntimeError outside of a loop; ValueError (limit 0).
 /// Thread:   a loop's.
