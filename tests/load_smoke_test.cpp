@@ -7,10 +7,12 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
+#include <netinet/in.h>
 #include <optional>
 #include <spawn.h>
 #include <string>
 #include <string_view>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,14 +117,33 @@ TEST_F(LoadSmoke, MeasuresAnEchoServer) {
   }
 }
 
-TEST_F(LoadSmoke, SaysAtItsEndThatRequestsFailed) {
-  std::string address;
-  {
-    const EchoServer server;
-    address = server.address();
+/// A port that nobody listens on, and that nobody else can be given: a port that was only free a
+/// moment ago may be a client's by now, even this client's own.
+class RefusedPort {
+ public:
+  RefusedPort() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    EXPECT_EQ(::bind(fd_, reinterpret_cast<sockaddr*>(&address), length), 0);
+    EXPECT_EQ(::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length), 0);
+    port_ = ntohs(address.sin_port);
   }
-  const Ended ended =
-      run_load("tcp " + address + " --connections 2 --duration 0.05 --warmup 0 --quiet");
+  RefusedPort(const RefusedPort&) = delete;
+  RefusedPort& operator=(const RefusedPort&) = delete;
+  ~RefusedPort() { ::close(fd_); }
+  std::uint16_t port() const noexcept { return port_; }
+
+ private:
+  int fd_;
+  std::uint16_t port_ = 0;
+};
+
+TEST_F(LoadSmoke, SaysAtItsEndThatRequestsFailed) {
+  const RefusedPort refused;
+  const Ended ended = run_load("tcp 127.0.0.1:" + std::to_string(refused.port()) +
+                               " --connections 2 --duration 0.05 --warmup 0 --quiet");
   EXPECT_EQ(ended.status, 1);
   EXPECT_THAT(ended.output, HasSubstr(" connect\n"));
   EXPECT_THAT(ended.output, HasSubstr("2 of 2 connections were not answered once"));
