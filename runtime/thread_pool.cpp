@@ -26,7 +26,7 @@ struct ThreadPoolExecutor::State {
   detail::ExecutorJob** last = &first;
   std::size_t queued = 0;
   std::size_t workers = 0;
-  std::size_t idle = 0;
+  std::size_t performing = 0;  ///< Workers that make a call; the others come for one.
   bool ending = false;
 
   void push(detail::ExecutorJob& job) noexcept {
@@ -52,6 +52,9 @@ struct ThreadPoolExecutor::State {
     --queued;
   }
   bool has_too_many() const noexcept { return workers > options.max_workers; }
+  bool has_too_few() const noexcept {
+    return workers < options.max_workers && workers - performing < queued;
+  }
 
   void run(std::unique_lock<std::mutex> lock);
   static void start_worker(const std::shared_ptr<State>& state);
@@ -70,16 +73,16 @@ void ThreadPoolExecutor::State::run(std::unique_lock<std::mutex> lock) {
   for (;;) {
     if (first != nullptr && !has_too_many()) {
       detail::ExecutorJob& job = pop();
+      ++performing;
       lock.unlock();
       job.perform();
       lock.lock();
+      --performing;
       continue;
     }
     if (ending || has_too_many()) break;
-    ++idle;
     const bool woken = work.wait_for(
         lock, options.idle_limit, [this] { return first != nullptr || ending || has_too_many(); });
-    --idle;
     if (!woken) break;
   }
   --workers;
@@ -115,11 +118,10 @@ void ThreadPoolExecutor::execute(detail::ExecutorJob& job) {
   const std::lock_guard lock(state.mutex);
   if (state.ending) throw RuntimeError("cannot schedule new futures after shutdown");
   state.push(job);
-  if (state.idle >= state.queued) {
-    state.work.notify_one();
+  if (!state.has_too_few()) {
+    state.work.notify_one();  // or whoever is done first takes it
     return;
   }
-  if (state.workers >= state.options.max_workers) return;  // whoever is done first takes it
   ++state.workers;
   try {
     State::start_worker(state_);
@@ -151,7 +153,7 @@ void ThreadPoolExecutor::set_max_workers(std::size_t count) {
   const std::lock_guard lock(state_->mutex);
   state_->options.max_workers = count;
   state_->work.notify_all();
-  while (state_->workers < count && state_->workers - state_->idle < state_->queued) {
+  while (state_->has_too_few()) {
     ++state_->workers;
     try {
       State::start_worker(state_);
