@@ -44,7 +44,7 @@ const std::map<std::string, std::string, std::less<>>& tested_through() {
   static const std::map<std::string, std::string, std::less<>> table = {
       {"http/head_rules", "http_request_parser_test"},
       {"http/line_syntax", "http_request_parser_test"},
-      {"http/llhttp_engine", "http_parser_test"},
+      {"http/llhttp_engine", "http_request_parser_test"},
       {"http/request_head", "http_parser_test"},
       {"io/chunk_buffer", "io_streams_test"},
       {"io/io_wait", "io_socket_test"},
