@@ -43,7 +43,9 @@ TEST_P(HttpCorpus, IsJudgedTheSameHoweverItIsCut) {
   const std::string& text = GetParam().text;
   const HttpDecoder whole = decode_in_pieces(text, text.size());
   expect_verdict(whole, whole);
-  if (GetParam().status == 0) EXPECT_EQ(whole.transcript(), GetParam().meaning);
+  if (GetParam().status == 0) {
+    EXPECT_EQ(whole.transcript(), GetParam().meaning);
+  }
   for (std::size_t split = 1; split < text.size(); ++split) {
     SCOPED_TRACE("cut before byte " + std::to_string(split));
     expect_verdict(decode_split(text, split), whole);

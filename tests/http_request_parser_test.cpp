@@ -1,7 +1,9 @@
 /// What a caller of the parser relies on, apart from what it takes for a request.
 #include "head_rules.hpp"
 #include "line_syntax.hpp"
+#include "llhttp_engine.hpp"
 #include "request_parser.hpp"
+#include "support/http_corpus.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,6 +17,9 @@ namespace {
 
 using namespace http::detail;  // every name of it is meant
 using testing::SizeIs;
+using testing_support::http_field_samples;
+using testing_support::http_framing_samples;
+using testing_support::HttpSample;
 
 const std::string get = "GET /a HTTP/1.1\r\nHost: b\r\nX: y\r\n\r\n";
 const std::string chunked_head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -154,6 +159,32 @@ TEST(HttpLineFinder, FindsEveryControlCharacterAtEveryPlace) {
   }
 }
 
+/// What our own checks refuse these header lines with; llhttp is not asked.
+int status_without_llhttp(std::string_view lines) {
+  RequestHead head;
+  head.method = "GET";
+  const std::string text = "Host: a\r\n" + std::string(lines) + "\r\n\r\n";
+  for (std::string_view rest = text;;) {
+    LineFinder finder;
+    if (finder.find(rest, 1000) != LineFinder::Found::line) return 400;
+    const std::string_view line = rest.substr(0, finder.size());
+    rest.remove_prefix(line.size() + 2);
+    if (line.empty()) return apply_head_rules(head).status;
+    if (const Refusal refusal = check_field_line(line)) return refusal.status;
+    const std::size_t colon = line.find(':');
+    head.headers.push_back({line.substr(0, colon), without_blanks(line.substr(colon + 1))});
+  }
+}
+
+TEST(HttpHeadRules, NeedNoHelpOfLlhttp) {
+  for (const auto samples : {http_field_samples(), http_framing_samples()}) {
+    for (const HttpSample& sample : samples) {
+      if (std::string_view(sample.name).ends_with("WithFinalTab")) continue;  // llhttp alone minds
+      EXPECT_EQ(status_without_llhttp(sample.text), sample.status) << sample.name;
+    }
+  }
+}
+
 TEST(HttpHeadRules, ForbidTrailersThatWouldChangeTheRequest) {
   for (const std::string_view name :
        {"Content-Length", "transfer-encoding", "HOST", "Connection", "Upgrade", "TE", "Expect"}) {
@@ -162,6 +193,53 @@ TEST(HttpHeadRules, ForbidTrailersThatWouldChangeTheRequest) {
   for (const std::string_view name : {"Server-Timing", "Digest", "Content", "X-Host", "T"}) {
     EXPECT_FALSE(is_forbidden_trailer(name)) << name;
   }
+}
+
+// Our checks leave llhttp no occasion to disagree that we know of: here it gets some.
+
+/// After a line end, as it has to be.
+bool takes_head(LlhttpEngine& engine, std::string_view fields, std::size_t lines) {
+  static RequestHead head;
+  static std::string text;
+  text = "\n" + std::string(fields);
+  return engine.parse_head(std::string_view(text).substr(1), lines, head);
+}
+
+TEST(HttpLlhttpEngine, AgreesToAsManyHeadersAsThereAreLines) {
+  LlhttpEngine engine;
+  const std::string_view fields = "Host: a\r\nX: y\r\n\r\n";
+  EXPECT_FALSE(takes_head(engine, fields, 1));
+  EXPECT_TRUE(takes_head(engine, fields, 2));
+  EXPECT_FALSE(takes_head(engine, fields, 3));
+}
+
+TEST(HttpLlhttpEngine, NoticesAHeadThatEndsElsewhere) {
+  LlhttpEngine engine;
+  EXPECT_FALSE(takes_head(engine, "Host: a\r\nX: y\r\n", 2));
+  EXPECT_FALSE(takes_head(engine, "Host: a\r\n\r\nX: y\r\n\r\n", 2));
+  EXPECT_FALSE(takes_head(engine, "Host: a\r\nX: y\r\n z\r\n\r\n", 3));
+}
+
+TEST(HttpLlhttpEngine, NoticesAChunkOfAnotherSize) {
+  LlhttpEngine engine;
+  ASSERT_TRUE(takes_head(engine, "Transfer-Encoding: chunked\r\n\r\n", 1));
+  EXPECT_FALSE(engine.begin_chunk("5", 6));
+}
+
+TEST(HttpLlhttpEngine, NoticesDataBeyondTheChunk) {
+  LlhttpEngine engine;
+  ASSERT_TRUE(takes_head(engine, "Transfer-Encoding: chunked\r\n\r\n", 1));
+  ASSERT_TRUE(engine.begin_chunk("2", 2));
+  EXPECT_FALSE(engine.take_data("abc"));
+}
+
+TEST(HttpLlhttpEngine, NoticesAUnitInTheWrongPlace) {
+  LlhttpEngine engine;
+  ASSERT_TRUE(takes_head(engine, "Transfer-Encoding: chunked\r\n\r\n", 1));
+  EXPECT_FALSE(engine.take_trailer("5\r\n"));  // it is a chunk's line to llhttp
+  ASSERT_TRUE(takes_head(engine, "Transfer-Encoding: chunked\r\n\r\n", 1));
+  ASSERT_TRUE(engine.begin_chunk("0", 0));
+  EXPECT_FALSE(engine.take_trailer("\r\n"));  // it is the end
 }
 
 }  // namespace

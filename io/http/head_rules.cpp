@@ -109,10 +109,9 @@ Refusal check_codings(std::string_view value) noexcept {
 bool parse_length(std::string_view value, std::uint64_t& length) noexcept {
   constexpr std::uint64_t length_max = std::numeric_limits<std::int64_t>::max();
   if (value.size() > 1 && value.front() == '0') return false;
-  const char* const end = value.data() + value.size();
-  const auto [stop, error] =
-      std::from_chars(value.data(), end, length);  // takes no sign and no blank
-  return error == std::errc() && stop == end && length <= length_max;
+  // It takes no sign, no blank and no prefix.
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), length);
+  return error == std::errc() && end == value.data() + value.size() && length <= length_max;
 }
 
 Refusal set_framing(RequestHead& head, const KnownHeaders& known) noexcept {

@@ -27,8 +27,10 @@ int LlhttpEngine::on_name(llhttp_t* parser, const char* data, std::size_t size) 
   if (engine.head_ == nullptr) return 0;  // a trailer: dropped
   // As many as there are lines, each at the beginning of one: so none is skipped, split or joined.
   auto& headers = engine.head_->headers;
-  if (headers.size() == engine.lines_ || data[-1] != '\n') return HPE_USER;
-  headers.push_back({{data, size}, {data + size + 1, 0}});
+  if (headers.size() == engine.lines_ || data[-1] != '\n' || data[size] != ':') return HPE_USER;
+  const std::string_view name(data, size);
+  const std::string_view no_value = std::string_view(data, size + 1).substr(size + 1);
+  headers.push_back({name, no_value});
   return 0;
 }
 

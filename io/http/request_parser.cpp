@@ -16,7 +16,6 @@ constexpr std::size_t crlf_bytes = 2;
 
 void RequestParser::begin_head() noexcept {
   state_ = State::head;
-  line_.restart();
   line_begin_ = 0;
   method_size_ = 0;
   empty_lines_ = 0;

@@ -1,5 +1,5 @@
 # Installs rota into a new folder, builds this project against it, runs the result.
-# Given: rota_build, work (a folder of our own), compiler, generator.
+# Given: rota_build, work (a folder of our own), compiler, generator, has_http.
 function(must_work)
   execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
   if(NOT result EQUAL 0)
@@ -13,7 +13,11 @@ must_work(${CMAKE_COMMAND} --install ${rota_build} --prefix ${work}/installed)
 must_work(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR} -B ${work}/build -G ${generator}
   -D CMAKE_CXX_COMPILER=${compiler} -D CMAKE_PREFIX_PATH=${work}/installed)
 must_work(${CMAKE_COMMAND} --build ${work}/build)
-foreach(program consumer consumer_of_runtime)
+set(programs consumer consumer_of_runtime)
+if(has_http)
+  list(APPEND programs consumer_of_http)
+endif()
+foreach(program IN LISTS programs)
   must_work(${work}/build/${program})
   if(NOT output STREQUAL "hello from a consumer\n")
     message(FATAL_ERROR "${program} said: ${output}")

@@ -45,6 +45,9 @@ constexpr HttpSample framing_samples[] = {
     {"LengthOf2To64And5", "Content-Length: 18446744073709551621", 400},
     {"LengthOfManyDigits", "Content-Length: 99999999999999999999999999", 400},
     {"LengthFolded", "Content-Length:\r\n 5", 400},
+    // RFC 9112 would allow these two. llhttp does not, and our checks and llhttp have to agree.
+    {"LengthWithFinalTab", "Content-Length: 5\t", 400},
+    {"ChunkedWithFinalTab", "Transfer-Encoding: chunked\t", 400},
     {"LengthWithSpaceBeforeColon", "Content-Length : 5", 400},
 
     {"LengthAndChunked", "Content-Length: 5\r\nTransfer-Encoding: chunked", 400},

@@ -114,16 +114,18 @@ void HttpDecoder::check(bool holds, const char* law) {
   if (!holds) fault_ += std::string(law) + "\n";
 }
 
-HttpDecoder decode_in_pieces(std::string_view bytes, std::size_t size) {
-  HttpDecoder decoder;
+HttpDecoder decode_in_pieces(std::string_view bytes, std::size_t size,
+                             const http::detail::Limits& limits) {
+  HttpDecoder decoder(limits);
   for (; !bytes.empty(); bytes.remove_prefix(std::min(size, bytes.size()))) {
     decoder.feed(bytes.substr(0, size));
   }
   return decoder;
 }
 
-HttpDecoder decode_split(std::string_view bytes, std::size_t split) {
-  HttpDecoder decoder;
+HttpDecoder decode_split(std::string_view bytes, std::size_t split,
+                         const http::detail::Limits& limits) {
+  HttpDecoder decoder(limits);
   decoder.feed(bytes.substr(0, split));
   decoder.feed(bytes.substr(split));
   return decoder;

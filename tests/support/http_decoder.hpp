@@ -51,8 +51,10 @@ class HttpDecoder {
 };
 
 /// Feeds `bytes` in pieces of `size`, the last of which may be shorter.
-HttpDecoder decode_in_pieces(std::string_view bytes, std::size_t size);
+HttpDecoder decode_in_pieces(std::string_view bytes, std::size_t size,
+                             const http::detail::Limits& limits = {});
 /// Feeds the first `split` bytes, then the others.
-HttpDecoder decode_split(std::string_view bytes, std::size_t split);
+HttpDecoder decode_split(std::string_view bytes, std::size_t split,
+                         const http::detail::Limits& limits = {});
 
 }  // namespace rota::testing_support

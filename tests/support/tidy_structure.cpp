@@ -50,6 +50,7 @@ const std::map<std::string, std::string, std::less<>>& tested_through() {
       {"http/line_syntax", "http_request_parser_test"},
       {"http/llhttp_engine", "http_parser_test"},
       {"http/request", "http_server_test"},
+      {"http/llhttp_engine", "http_request_parser_test"},
       {"http/request_head", "http_parser_test"},
       {"http/response", "http_router_test"},
       {"http/server_app", "http_limits_test"},
