@@ -1,7 +1,7 @@
 /// request_head.hpp: what the head of an HTTP/1 request says, and why one was refused.
 #pragma once
 
-#include <rota/http/request.hpp>
+#include <rota/http/header.hpp>
 
 #include <cstdint>
 #include <string_view>

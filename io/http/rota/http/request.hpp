@@ -8,6 +8,7 @@
 #include <rota/coro.hpp>
 #include <rota/detail/immovable.hpp>
 #include <rota/error.hpp>
+#include <rota/http/header.hpp>
 
 #include <array>
 #include <cstddef>
@@ -22,12 +23,6 @@ namespace rota::http {
 namespace detail {
 class Connection;
 }  // namespace detail
-
-/// A header line, without the space around its value.
-struct Header {
-  std::string_view name;
-  std::string_view value;
-};
 
 /// Thrown by a handler (or by reading a body): answered with `status` and the text, and the
 /// connection goes on if it can.
