@@ -32,37 +32,35 @@ std::size_t RequestParser::refuse(Refusal refusal) noexcept {
 
 HeadResult RequestParser::parse_head(std::string_view buffer) {
   assert(!in_body());
-  if (state_ == State::refused) return {HeadResult::Kind::refused, 0, refusal_};
+  if (state_ == State::refused) return refuse_head(refusal_);
   // Nothing beyond the limit is looked at: so the answer is the same if it has not come yet.
   const std::string_view window = buffer.substr(0, limits_.head_bytes);
   assert(line_begin_ <= window.size());
   for (;;) {
     const std::string_view text = window.substr(line_begin_);
     const auto found = line_.find(text, limits_.line_bytes);
-    if (found != LineFinder::Found::line) return no_head_line(found, window.size() < buffer.size());
+    if (found == LineFinder::Found::nothing_yet && window.size() == buffer.size()) return {};
+    if (found != LineFinder::Found::line) return refuse_head(refusal_of(found));
     const std::string_view line = text.substr(0, line_.size());
     line_begin_ += line.size() + crlf_bytes;
     line_.restart();
     if (line.empty() && method_size_ > 0) return finish_head(buffer.substr(0, line_begin_));
-    if (const Refusal refusal = take_head_line(line)) {
-      refuse(refusal);
-      return {HeadResult::Kind::refused, 0, refusal_};
-    }
+    if (const Refusal refusal = take_head_line(line)) return refuse_head(refusal);
   }
 }
 
-HeadResult RequestParser::no_head_line(LineFinder::Found found, bool is_cut) noexcept {
-  if (found == LineFinder::Found::nothing_yet && !is_cut) return {};
-  if (found == LineFinder::Found::nothing_yet) {
-    refuse({431, "the head of the request is too large"});
-  } else if (found == LineFinder::Found::control_character) {
-    refuse({400, "a control character, or CR or LF alone"});
-  } else if (method_size_ == 0) {
-    refuse({414, "the request line is too long"});
-  } else {
-    refuse({431, "a header line is too long"});
-  }
-  return {HeadResult::Kind::refused, 0, refusal_};
+HeadResult RequestParser::refuse_head(Refusal refusal) noexcept {
+  refuse(refusal);
+  return {HeadResult::Kind::refused, 0, refusal};
+}
+
+/// Why there is no line, where the head has no room for more.
+Refusal RequestParser::refusal_of(LineFinder::Found found) const noexcept {
+  if (found == LineFinder::Found::control_character)
+    return {400, "a control character, or CR or LF alone"};
+  if (found == LineFinder::Found::nothing_yet) return {431, "the head of the request is too large"};
+  return method_size_ == 0 ? Refusal{414, "the request line is too long"}
+                           : Refusal{431, "a header line is too long"};
 }
 
 /// `line` is the one before line_begin_.
@@ -86,10 +84,7 @@ Refusal RequestParser::take_head_line(std::string_view line) noexcept {
 }
 
 HeadResult RequestParser::finish_head(std::string_view whole) {
-  if (const Refusal refusal = read_head(whole)) {
-    refuse(refusal);
-    return {HeadResult::Kind::refused, 0, refusal_};
-  }
+  if (const Refusal refusal = read_head(whole)) return refuse_head(refusal);
   begin_head();
   switch (head_.framing) {
     case Framing::none:

@@ -37,8 +37,7 @@ struct HeadResult {
   enum class Kind : std::uint8_t { need_more, complete, refused };
 
   Kind kind = Kind::need_more;
-  std::size_t bytes =
-      0;  ///< Of the head, with its empty line: what follows is body or next request.
+  std::size_t bytes = 0;  ///< Of the head, with its empty line. What follows is body or next head.
   Refusal refusal;
 };
 
@@ -81,7 +80,8 @@ class RequestParser {
     refused,
   };
 
-  HeadResult no_head_line(LineFinder::Found found, bool is_cut) noexcept;
+  HeadResult refuse_head(Refusal refusal) noexcept;
+  Refusal refusal_of(LineFinder::Found found) const noexcept;
   Refusal take_head_line(std::string_view line) noexcept;
   HeadResult finish_head(std::string_view whole);
   Refusal read_head(std::string_view whole);

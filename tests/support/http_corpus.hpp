@@ -4,6 +4,7 @@
 /// Written from RFC 9112 and RFC 9110 and from what parsers have disagreed about.
 #pragma once
 
+#include <ostream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +26,8 @@ struct HttpCase {
   std::string text;
   int status = 0;
   std::string meaning;
+
+  friend void PrintTo(const HttpCase& whole, std::ostream* out) { *out << whole.name; }
 };
 
 std::span<const HttpSample> http_line_samples();     ///< Request lines.
