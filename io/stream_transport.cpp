@@ -22,9 +22,11 @@ constexpr std::size_t eager_bytes = std::size_t{16} * 1024;
 constexpr std::size_t send_request_bytes = std::size_t{256} * 1024;
 
 /// With this many others ready, what is collected goes into a request, and to the kernel together
-/// with those of the others: with 64 connections 6.2 us of CPU for an echo of 64 bytes, against 6.8
-/// with a send(2) for each. Alone, a request would only come back as one more completion.
-constexpr std::size_t batch_ready = 4;
+/// with those of the others; once one of a step does, the rest of the step follow, since the kernel
+/// is entered anyway. Alone, a request would only come back as one more completion. CPU per answer
+/// of an HTTP server that is half busy: 6.39 us when 4 others must be ready and the last ones of
+/// each step go alone, 6.16 when they follow, 6.00 with 2, 6.11 with 1.
+constexpr std::size_t batch_ready = 2;
 
 bool means_not_now(std::int64_t result) noexcept { return result == -EAGAIN || result == -EINTR; }
 
@@ -198,7 +200,9 @@ void StreamTransport::run_flush(Runnable& node, bool dropped) noexcept {
   self.flush_queued_ = false;
   const bool idle = !self.sending() && !self.pending_.empty() && self.phase_ == Phase::open;
   if (!dropped && idle) {
-    if (running_loop->ready.size() >= batch_ready) {
+    const std::uint64_t step = running_loop->steps_total;
+    if (running_loop->ready.size() >= batch_ready || self.registry_.batch_step == step) {
+      self.registry_.batch_step = step;
       self.start_send(SendWhen::at_once);
     } else {
       self.send_collected();

@@ -54,20 +54,23 @@ Coro<> Connection::serve() {
         const bool received = co_await receive_head();
         if (!received) break;
       }
-      Response response;
-      const Handler* const handler = app_.router.find(request_, response);
-      if (handler != nullptr) {
-        enter(Phase::handling, std::chrono::nanoseconds::max());
-        if (handler->function_.index() == 0) {
-          response = call_plain(*handler);
-        } else {
-          response = co_await call(*handler);
-        }
+      const Handler* const handler = app_.router.find(request_);
+      const bool may_wait = handler != nullptr && handler->may_wait();
+      enter(Phase::handling, std::chrono::nanoseconds::max());
+      Response response = handler == nullptr ? app_.router.refuse(request_)
+                          : may_wait         ? Response()
+                                             : call_plain(*handler);
+      if (may_wait) {
+        send_answers();
+        response = co_await call(*handler);
       }
       decide_keep_alive(response);
       write_response(response);
       if (response.streamed()) co_await stream(std::move(response));
-      if (!body_done_ && keep_alive_) keep_alive_ = co_await discard_body();
+      if (!body_done_ && keep_alive_) {
+        send_answers();
+        keep_alive_ = co_await discard_body();
+      }
       if (writer_.get_write_buffer_size() > read_bytes) {
         enter(Phase::writing, app_.options.write_timeout);
         co_await writer_.drain();
@@ -100,10 +103,12 @@ bool Connection::parse_head() {
 
 /// False: there will be no further request.
 Coro<bool> Connection::receive_head() {
+  send_answers();
   buffer_.erase(0, begin_);
   begin_ = 0;
   if (buffer_.empty() && buffer_.capacity() > kept_bytes) buffer_ = std::string();
   if (body_.capacity() > kept_bytes) body_ = std::string();
+  if (out_.capacity() > kept_bytes) out_ = std::string();
   enter(buffer_.empty() ? Phase::idle : Phase::head,
         buffer_.empty() ? app_.options.idle_timeout : app_.options.head_timeout);
   while (keep_alive_) {
@@ -155,10 +160,12 @@ void Connection::refuse(int status, std::string_view reason) {
   request_.method_ = {};
   request_.minor_version_ = 1;
   write_response(Response::error(status, std::string(reason)));
+  send_answers();
 }
 
 Coro<> Connection::finish() {
   leave_phase();
+  send_answers();
   if (!keep_alive_ && !peer_ended_) co_await linger();
   // Closing is sending too: a peer that takes nothing is cut off.
   enter(Phase::writing, app_.options.write_timeout);

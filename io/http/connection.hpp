@@ -65,6 +65,7 @@ class Connection : rota::detail::Immovable {
   void decide_keep_alive(const Response& response) noexcept;
   void write_response(const Response& response);
   void append_head(const Response& response);
+  void send_answers();
   Coro<> stream(Response response);
   Coro<bool> discard_body();
   Coro<> receive_body();

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <charconv>
+#include <cstring>
 #include <exception>
 #include <utility>
 
@@ -19,11 +20,24 @@ constexpr std::size_t large_body = std::size_t{16} * 1024;
 /// These have no body, and say no length of it (RFC 9110, 6.4.1 and 8.6).
 bool is_bodiless(int status) noexcept { return status < 200 || status == 204 || status == 304; }
 
-void append_number(std::string& text, std::size_t number, int base = 10) {
-  std::array<char, 24> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, base).ptr;
-  text.append(digits.data(), end);
-}
+/// The fixed text of the longest head, with room for its numbers and its reason.
+constexpr std::size_t most_of_a_head = 256;
+
+/// Writes into memory that is large enough: a head is a dozen small pieces, and asking for each
+/// whether it fits would cost more than copying it.
+class HeadWriter {
+ public:
+  explicit HeadWriter(char* text) noexcept : at_(text) {}
+  void put(std::string_view text) noexcept {
+    std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
+  }
+  void put(std::size_t number) noexcept { at_ = std::to_chars(at_, at_ + 20, number).ptr; }
+  char* end() const noexcept { return at_; }
+
+ private:
+  char* at_;
+};
 
 }  // namespace
 
@@ -74,53 +88,76 @@ void Connection::decide_keep_alive(const Response& response) noexcept {
   if (last || enough || unknown_end || too_much_unread) keep_alive_ = false;
 }
 
+/// Collects it. It leaves with send_answers(): what a client has pipelined is answered in one go.
 void Connection::write_response(const Response& response) {
   const bool has_body =
       !response.streamed() && !is_bodiless(response.status()) && request_.method() != "HEAD";
   append_head(response);
   if (has_body && response.body().size() >= large_body) {
-    writer_.write(out_);
+    send_answers();
     writer_.write(response.body());
-  } else {
-    if (has_body) out_ += response.body();
-    writer_.write(out_);
+  } else if (has_body) {
+    out_ += response.body();
   }
+  if (out_.size() >= large_body) send_answers();
+}
+
+void Connection::send_answers() {
+  if (out_.empty()) return;
+  writer_.write(out_);
+  out_.clear();
 }
 
 void Connection::append_head(const Response& response) {
-  out_.assign("HTTP/1.1 ");
-  append_number(out_, static_cast<std::size_t>(response.status()));
-  out_ += ' ';
-  out_ += reason_phrase(response.status());
-  out_ += "\r\n";
+  const bool bodiless = is_bodiless(response.status());
   chunked_ = response.streamed() && request_.minor_version() == 1;
-  if (chunked_) {
-    out_ += "Transfer-Encoding: chunked\r\n";
-  } else if (!response.streamed() && !is_bodiless(response.status())) {
-    out_ += "Content-Length: ";
-    append_number(out_, response.body().size());
-    out_ += "\r\n";
-  }
-  if (!response.content_type().empty()) {
-    out_ += "Content-Type: ";
-    out_ += response.content_type();
-    out_ += "\r\n";
-  }
-  out_ += share_.date_line();
-  if (!keep_alive_) {
-    out_ += "Connection: close\r\n";
-  } else if (request_.minor_version() == 0) {
-    out_ += "Connection: keep-alive\r\n";
-  }
-  for (const auto& [name, value] : response.headers()) {
-    out_.append(name).append(": ").append(value).append("\r\n");
-  }
-  out_ += "\r\n";
+  std::size_t bytes = most_of_a_head + response.content_type().size() + share_.date_line().size();
+  for (const auto& [name, value] : response.headers()) bytes += name.size() + value.size() + 4;
+  const std::size_t begin = out_.size();
+  out_.resize_and_overwrite(begin + bytes, [&](char* text, std::size_t) {
+    HeadWriter head(text + begin);
+    if (response.status() == 200) {
+      head.put("HTTP/1.1 200 OK\r\n");
+    } else {
+      head.put("HTTP/1.1 ");
+      head.put(static_cast<std::size_t>(response.status()));
+      head.put(" ");
+      head.put(reason_phrase(response.status()));
+      head.put("\r\n");
+    }
+    if (chunked_) {
+      head.put("Transfer-Encoding: chunked\r\n");
+    } else if (!response.streamed() && !bodiless) {
+      head.put("Content-Length: ");
+      head.put(response.body().size());
+      head.put("\r\n");
+    }
+    if (!response.content_type().empty()) {
+      head.put("Content-Type: ");
+      head.put(response.content_type());
+      head.put("\r\n");
+    }
+    head.put(share_.date_line());
+    if (!keep_alive_) {
+      head.put("Connection: close\r\n");
+    } else if (request_.minor_version() == 0) {
+      head.put("Connection: keep-alive\r\n");
+    }
+    for (const auto& [name, value] : response.headers()) {
+      head.put(name);
+      head.put(": ");
+      head.put(value);
+      head.put("\r\n");
+    }
+    head.put("\r\n");
+    return head.end() - text;
+  });
 }
 
 // --- streamed bodies --------------------------------------------------------------------------
 
 Coro<> Connection::stream(Response response) {
+  send_answers();
   if (request_.method() == "HEAD" || is_bodiless(response.status())) co_return;
   streaming_ = true;
   BodyWriter writer(*this);
@@ -146,10 +183,10 @@ Coro<> Connection::stream(Response response) {
 Coro<> Connection::write_chunk(std::string_view data) {
   if (data.empty()) co_return;
   if (chunked_) {
-    out_.clear();
-    append_number(out_, data.size(), 16);
-    out_.append("\r\n").append(data).append("\r\n");
-    writer_.write(out_);
+    std::array<char, 24> digits;
+    const auto end =
+        std::to_chars(digits.data(), digits.data() + digits.size(), data.size(), 16).ptr;
+    writer_.writelines({std::string_view(digits.data(), end), "\r\n", data, "\r\n"});
   } else {
     writer_.write(data);
   }

@@ -2,6 +2,7 @@
 #include <rota/http/router.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace rota::http {
 namespace {
@@ -58,8 +59,21 @@ const Handler* Router::Methods::find(std::string_view method) const noexcept {
   return handler == nullptr && method == "HEAD" ? of("GET") : handler;
 }
 
+namespace {
+
+/// By size first: most paths that are not the one differ in it.
+bool comes_before(std::string_view left, std::string_view right) noexcept {
+  return left.size() != right.size() ? left.size() < right.size() : left < right;
+}
+
+}  // namespace
+
 Router::Methods& Router::methods_of(const std::string& pattern) {
-  if (names_in(pattern) == 0) return paths_[pattern];
+  if (names_in(pattern) == 0) {
+    const auto at = std::ranges::lower_bound(paths_, pattern, comes_before, &Pattern::text);
+    if (at != paths_.end() && at->text == pattern) return at->methods;
+    return paths_.insert(at, Pattern{pattern, {}})->methods;
+  }
   const auto found = std::ranges::find(patterns_, pattern, &Pattern::text);
   if (found != patterns_.end()) return found->methods;
   return patterns_.emplace_back(Pattern{pattern, {}}).methods;
@@ -79,35 +93,35 @@ Router& Router::add(std::string method, std::string pattern, Handler handler) {
   return *this;
 }
 
-const Handler* Router::find(Request& request, Response& response) const {
+const Router::Methods* Router::find_methods(Request& request) const {
   const std::string_view path = request.path();
-  const Methods* methods = nullptr;
-  if (const auto found = paths_.find(path); found != paths_.end()) {
-    methods = &found->second;
-  } else {
-    for (const Pattern& pattern : patterns_) {
-      request.parameter_count_ = 0;
-      const auto keep = [&request](std::string_view name, std::string_view value) {
-        request.parameters_[request.parameter_count_++] = {name, value};
-      };
-      if (!fits(pattern.text, path, keep)) continue;
-      methods = &pattern.methods;
-      break;
-    }
+  const auto at = std::ranges::lower_bound(paths_, path, comes_before, &Pattern::text);
+  if (at != paths_.end() && at->text == path) return &at->methods;
+  for (const Pattern& pattern : patterns_) {
+    request.parameter_count_ = 0;
+    const auto keep = [&request](std::string_view name, std::string_view value) {
+      request.parameters_[request.parameter_count_++] = {name, value};
+    };
+    if (fits(pattern.text, path, keep)) return &pattern.methods;
   }
-  if (methods == nullptr) {
-    response = Response::error(404, "not found");
-    return nullptr;
-  }
-  const Handler* const handler = methods->find(request.method());
-  if (handler != nullptr) return handler;
+  return nullptr;
+}
+
+const Handler* Router::find(Request& request) const {
+  const Methods* const methods = find_methods(request);
+  return methods == nullptr ? nullptr : methods->find(request.method());
+}
+
+Response Router::refuse(Request& request) const {
+  const Methods* const methods = find_methods(request);
+  if (methods == nullptr) return Response::error(404, "not found");
   std::string allowed;
   for (const auto& [method, ignored] : methods->handlers) {
     allowed += (allowed.empty() ? "" : ", ") + method + (method == "GET" ? ", HEAD" : "");
   }
-  response = Response::error(405, "allowed here: " + allowed);
-  response.add_header("Allow", allowed);
-  return nullptr;
+  Response response = Response::error(405, "allowed here: " + allowed);
+  response.add_header("Allow", std::move(allowed));
+  return response;
 }
 
 }  // namespace rota::http

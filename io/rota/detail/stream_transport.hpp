@@ -43,6 +43,8 @@ class StreamRegistry final : public LoopService {
   std::size_t count() const noexcept { return count_; }
   BufferSlab* slab() const noexcept { return slab_; }  ///< Null: receive without provided buffers.
 
+  std::uint64_t batch_step = 0;  ///< The loop's last step in which sends were collected.
+
  private:
   StreamTransport* first_ = nullptr;
   std::size_t count_ = 0;

@@ -11,7 +11,6 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -34,6 +33,8 @@ class Handler {
   using Plain = std::function<Response(Request&)>;
   using Async = std::function<Coro<Response>(Request&)>;
 
+  bool may_wait() const noexcept { return function_.index() != 0; }
+
   std::variant<Plain, Async> function_;
 };
 
@@ -55,17 +56,12 @@ class Router {
     return add("POST", std::move(pattern), std::move(handler));
   }
 
-  /// The handler for `request`, whose parameters it sets; or null, and `response` says why (404,
-  /// or 405 with what is allowed).
-  const Handler* find(Request& request, Response& response) const;
+  /// The handler for `request`, whose parameters it sets; or null.
+  const Handler* find(Request& request) const;
+  /// Why there is none: 404, or 405 with what is allowed.
+  Response refuse(Request& request) const;
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const noexcept {
-      return std::hash<std::string_view>()(text);
-    }
-  };
   struct Methods {
     std::vector<std::pair<std::string, Handler>> handlers;
     const Handler* find(std::string_view method) const noexcept;
@@ -76,9 +72,10 @@ class Router {
   };
 
   Methods& methods_of(const std::string& pattern);
+  const Methods* find_methods(Request& request) const;
 
-  std::unordered_map<std::string, Methods, Hash, std::equal_to<>> paths_;
-  std::vector<Pattern> patterns_;
+  std::vector<Pattern> paths_;     ///< Without names; by size, then by text.
+  std::vector<Pattern> patterns_;  ///< In the order they were added.
 };
 
 }  // namespace rota::http
