@@ -212,12 +212,15 @@ std::string include_complaint(const Source& source, const Include& include,
                                 : rota_include_complaint(source, found->second);
   }
   if (!include.quoted) return foreign_include_complaint(source, include);
-  if (folder == "examples") return "an example includes only <rota/...>";
   const auto found = index.find(include.name);
+  const bool is_private_header =
+      found != index.end() && component_of(found->second) == component_of(source.path);
+  if (folder == "examples") {
+    return is_private_header ? "" : "an example includes only <rota/...> and headers of examples/";
+  }
   if (folder == "tests" || (folder == "perf" && found == index.end())) return {};
   if (found == index.end()) return "there is no such private header";
-  if (component_of(found->second) != component_of(source.path))
-    return "it is private to " + component_of(found->second) + "/";
+  if (!is_private_header) return "it is private to " + component_of(found->second) + "/";
   return rota_include_complaint(source, found->second);
 }
 
@@ -280,7 +283,7 @@ std::string component_of(std::string_view path) {
 HeaderIndex index_headers(const std::vector<Source>& sources) {
   HeaderIndex index;
   for (const Source& source : sources) {
-    if (source.is_header() && is_library(source.folder()))
+    if (source.is_header() && (is_library(source.folder()) || source.folder() == "examples"))
       index.emplace(included_as(source), source.path);
   }
   return index;
