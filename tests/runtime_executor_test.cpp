@@ -206,8 +206,8 @@ TEST_F(RunInExecutor, XT07ACallMayWaitForACoroutineOfTheLoopThatAwaitsIt) {
     const auto inner = []() -> Coro<int> {
       co_return co_await to_thread(doubled, 21);  // once more around
     };
-    const int result = co_await to_thread(
-        [loop, inner] { return run_coroutine_threadsafe(inner(), loop).result(); });
+    const auto job = [loop, inner] { return run_coroutine_threadsafe(inner(), loop).result(); };
+    const int result = co_await to_thread(job);
     EXPECT_EQ(result, 42);
   });
 }
@@ -239,7 +239,9 @@ TEST_F(RunInExecutor, ArgumentsAndResultsAreDestroyedOnTheLoop) {
     Guarded(Guarded&& other) noexcept
         : home(other.home), owner(std::exchange(other.owner, false)) {}
     ~Guarded() {
-      if (owner) EXPECT_EQ(std::this_thread::get_id(), home);
+      if (owner) {
+        EXPECT_EQ(std::this_thread::get_id(), home);
+      }
     }
   };
   run_main([]() -> Coro<> {
