@@ -79,7 +79,7 @@ Router::Methods& Router::methods_of(const std::string& pattern) {
   return patterns_.emplace_back(Pattern{pattern, {}}).methods;
 }
 
-Router& Router::add(std::string method, std::string pattern, Handler handler) {
+Router& Router::add(std::string method, const std::string& pattern, Handler handler) {
   if (!pattern.starts_with('/')) throw ValueError("'" + pattern + "' does not start with '/'");
   if (names_in(pattern) > Request::parameters_max) {
     throw ValueError("'" + pattern + "' has more than " + std::to_string(Request::parameters_max) +
@@ -87,7 +87,8 @@ Router& Router::add(std::string method, std::string pattern, Handler handler) {
   }
   auto& handlers = methods_of(pattern).handlers;
   for (const auto& [taken, ignored] : handlers) {
-    if (taken == method) throw ValueError(method + " " + pattern + " has a handler already");
+    if (taken != method) continue;
+    throw ValueError(method.append(" ").append(pattern).append(" has a handler already"));
   }
   handlers.emplace_back(std::move(method), std::move(handler));
   return *this;

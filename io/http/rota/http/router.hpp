@@ -47,13 +47,13 @@ class Router {
  public:
   /// Errors: ValueError (a pattern that does not start with "/"; braces that do not pair; more than
   /// 8 names; a method and pattern that are there already).
-  Router& add(std::string method, std::string pattern, Handler handler);
+  Router& add(std::string method, const std::string& pattern, Handler handler);
   /// Answers HEAD too, with the body left out.
-  Router& get(std::string pattern, Handler handler) {
-    return add("GET", std::move(pattern), std::move(handler));
+  Router& get(const std::string& pattern, Handler handler) {
+    return add("GET", pattern, std::move(handler));
   }
-  Router& post(std::string pattern, Handler handler) {
-    return add("POST", std::move(pattern), std::move(handler));
+  Router& post(const std::string& pattern, Handler handler) {
+    return add("POST", pattern, std::move(handler));
   }
 
   /// The handler for `request`, whose parameters it sets; or null.
