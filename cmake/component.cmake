@@ -26,7 +26,7 @@ function(rota_component name)
   target_link_libraries(rota_${name} ${scope} ${arg_LINKS})
   install(TARGETS rota_${name} EXPORT rotaTargets FILE_SET HEADERS)
 
-  if(ROTA_BUILD_TESTS)
+  if(ROTA_BUILD_TESTS AND NOT ROTA_SANITIZE)  # a sanitizer has nothing to say about a header
     rota_headers_compile_alone(${name} "${headers}")
   endif()
 endfunction()
