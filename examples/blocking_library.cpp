@@ -68,4 +68,11 @@ rota::Coro<> ask() {
   clock.cancel();
 }
 
-int main() { rota::run(ask(), {.loops = 1}); }
+int main() {
+  try {
+    rota::run(ask(), {.loops = 1});
+  } catch (const std::runtime_error& error) {
+    std::cerr << "blocking_library: " << error.what() << '\n';
+    return 1;
+  }
+}
