@@ -43,6 +43,11 @@ http::Response json(http::Request&) {
   return http::Response(R"({"message":"Hello, World!"})", "application/json");
 }
 
+/// What was sent, back again.
+rota::Coro<http::Response> echo(http::Request& request) {
+  co_return http::Response(co_await request.read(), "application/octet-stream");
+}
+
 // --- pictures: the loop goes on with other requests while the pool computes ---
 
 /// Whoever waits so long has gone. The call is cancelled then: tile_png() gets a stop token, and
@@ -131,6 +136,7 @@ rota::Coro<> wait_for_signal() {
 rota::Coro<> serve(ServerSlot& slot, Arguments arguments) {
   http::Router router;
   router.get("/", page).get("/plaintext", plaintext).get("/json", json);
+  router.post("/echo", echo);
   router.get("/mandelbrot/{z}/{x}/{y}.png", tile);
   router.get("/stats", [&slot](http::Request&) { return stats(slot); });
   const auto loops = rota::all_loops();

@@ -98,9 +98,10 @@ std::uint16_t port_in(std::string_view line) {
   return port;
 }
 
-Coro<std::string> ask(std::uint16_t port, std::string path) {
+/// What the server says to `request`, to its end.
+Coro<std::string> ask(std::uint16_t port, std::string request) {
   auto [reader, writer] = co_await open_connection("127.0.0.1", port);
-  writer.write("GET " + path + " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+  writer.write(request);
   const Bytes answer = co_await reader.read();
   co_return answer.str();
 }
@@ -110,11 +111,17 @@ struct Answer {
   std::string body;
 };
 
-Answer get(std::uint16_t port, const std::string& path) {
-  const std::string text = run(ask(port, path), {.loops = 1});
+/// `head` ends before its empty line.
+Answer exchange(std::uint16_t port, const std::string& head, const std::string& body) {
+  const std::string text =
+      run(ask(port, head + "\r\nHost: test\r\nConnection: close\r\n\r\n" + body), {.loops = 1});
   const std::size_t end = text.find("\r\n\r\n");
   if (end == std::string::npos) return {text, {}};
   return {text.substr(0, end + 2), text.substr(end + 4)};
+}
+
+Answer get(std::uint16_t port, const std::string& path) {
+  return exchange(port, "GET " + path + " HTTP/1.1", {});
 }
 
 class HttpServerExample : public testing::Test {
@@ -140,6 +147,17 @@ TEST_F(HttpServerExample, AnswersItsRoutes) {
   const Answer page = get(port_, "/");
   EXPECT_THAT(page.head, HasSubstr("\r\nContent-Type: text/html; charset=utf-8\r\n"));
   EXPECT_THAT(page.body, AllOf(StartsWith("<!doctype html>"), HasSubstr("</html>")));
+}
+
+TEST_F(HttpServerExample, SendsBackWhatItIsSent) {
+  const Answer sized = exchange(port_, "POST /echo HTTP/1.1\r\nContent-Length: 5", "hello");
+  EXPECT_THAT(sized.head, HasSubstr("\r\nContent-Type: application/octet-stream\r\n"));
+  EXPECT_EQ(sized.body, "hello");
+  const Answer chunked =
+      exchange(port_, "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue",
+               "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n");
+  EXPECT_THAT(chunked.head, HasSubstr("\r\nContent-Length: 5\r\n"));
+  EXPECT_EQ(chunked.body, "hello");
 }
 
 TEST_F(HttpServerExample, ThePageNeedsNothingFromElsewhere) {

@@ -49,10 +49,12 @@ Coro<> Connection::serve() {
     if (app_.connections.load(std::memory_order_relaxed) > app_.options.max_connections) {
       refuse(503, "too many connections");
     }
-    while (keep_alive_) {
+    while (!ended()) {
       if (!parse_head()) {
-        const bool received = co_await receive_head();
-        if (!received) break;
+        if (ended()) break;
+        prepare_to_receive();
+        take_received(co_await reader_.read(read_bytes));
+        continue;
       }
       const Handler* const handler = app_.router.find(request_);
       const bool may_wait = handler != nullptr && handler->may_wait();
@@ -101,8 +103,8 @@ bool Connection::parse_head() {
   return true;
 }
 
-/// False: there will be no further request.
-Coro<bool> Connection::receive_head() {
+void Connection::prepare_to_receive() {
+  if (phase_ == Phase::head) return;  // more of the same
   send_answers();
   buffer_.erase(0, begin_);
   begin_ = 0;
@@ -111,17 +113,12 @@ Coro<bool> Connection::receive_head() {
   if (out_.capacity() > kept_bytes) out_ = std::string();
   enter(buffer_.empty() ? Phase::idle : Phase::head,
         buffer_.empty() ? app_.options.idle_timeout : app_.options.head_timeout);
-  while (keep_alive_) {
-    const Bytes more = co_await reader_.read(read_bytes);
-    if (more.empty()) {
-      peer_ended_ = true;
-      co_return false;
-    }
-    if (phase_ == Phase::idle) enter(Phase::head, app_.options.head_timeout);
-    buffer_.append(more.view());
-    if (parse_head()) co_return true;
-  }
-  co_return false;
+}
+
+void Connection::take_received(const Bytes& more) {
+  peer_ended_ = more.empty();
+  if (phase_ == Phase::idle) enter(Phase::head, app_.options.head_timeout);
+  buffer_.append(more.view());
 }
 
 void Connection::begin_request(std::size_t head_bytes) {

@@ -53,8 +53,11 @@ class Connection : rota::detail::Immovable {
   void enter(Phase phase, std::chrono::nanoseconds limit) noexcept;
   void leave_phase() noexcept;
 
+  /// There will be no further request.
+  bool ended() const noexcept { return !keep_alive_ || peer_ended_; }
   bool parse_head();
-  Coro<bool> receive_head();
+  void prepare_to_receive();
+  void take_received(const Bytes& more);
   void begin_request(std::size_t head_bytes);
   void end_request();
   void refuse(int status, std::string_view reason);
@@ -96,7 +99,7 @@ class Connection : rota::detail::Immovable {
   std::int64_t body_began_ = 0;
   std::size_t body_bytes_ = 0;
   std::size_t requests_ = 0;
-  Phase phase_ = Phase::idle;
+  Phase phase_ = Phase::handling;
   bool keep_alive_ = true;
   bool body_done_ = true;
   bool continue_due_ = false;  ///< The client waits for "100 Continue".

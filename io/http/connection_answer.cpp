@@ -28,7 +28,7 @@ constexpr std::size_t most_of_a_head = 256;
 class HeadWriter {
  public:
   explicit HeadWriter(char* text) noexcept : at_(text) {}
-  void put(std::string_view text) noexcept { at_ = std::ranges::copy(text, at_).out; }
+  void put(std::string_view text) noexcept { at_ += text.copy(at_, text.size()); }
   void put(std::size_t number) noexcept { at_ = std::to_chars(at_, at_ + 20, number).ptr; }
   char* end() const noexcept { return at_; }
 

@@ -84,15 +84,20 @@ std::size_t count_of_plain(const char* bytes) noexcept {
   return static_cast<std::size_t>(bits) / 8;
 }
 
-/// The position of the first control character but tab, from `at` on; the size if there is none.
+/// The position of the first control character but tab; the size if there is none. The bytes before
+/// `at` are known to be none.
 std::size_t find_control(std::string_view text, std::size_t at) noexcept {
   constexpr std::size_t block_bytes = 16;
-  while (text.size() - at >= block_bytes) {
-    const std::size_t count = count_of_plain(text.data() + at);
-    at += count;
-    if (count < block_bytes) return at;
+  if (text.size() < block_bytes) {
+    while (at < text.size() && !is_control(text[at])) ++at;
+    return at;
   }
-  while (at < text.size() && !is_control(text[at])) ++at;
+  while (at < text.size()) {
+    const std::size_t begin = std::min(at, text.size() - block_bytes);  // the last one overlaps
+    const std::size_t count = count_of_plain(text.data() + begin);
+    at = begin + count;
+    if (count < block_bytes) break;
+  }
   return at;
 }
 

@@ -13,7 +13,7 @@
 
 namespace rota::http::detail {
 
-/// Finds the end of a line in bytes that grow from call to call, and looks at each of them once.
+/// Finds the end of a line in bytes that grow from call to call, and does not begin anew each time.
 class LineFinder {
  public:
   enum class Found : std::uint8_t { nothing_yet, line, too_long, control_character };
