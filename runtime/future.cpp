@@ -7,15 +7,32 @@
 
 namespace rota::detail {
 
-void throw_wrong_loop(const char* what, const LoopCore* owner) {
+void throw_wrong_loop(const char* what, std::uint64_t owner) {
   std::string text = std::string(what) + ": the object is bound to a different event loop (loop " +
-                     std::to_string(owner->id()) + "; here ";
+                     std::to_string(owner) + "; here ";
   text += running_loop == nullptr ? "no loop runs"
                                   : "loop " + std::to_string(running_loop->core->id()) + " runs";
   if (running_loop != nullptr && running_loop->current_task != nullptr) {
     text += ", task '" + running_loop->current_task->name() + "'";
   }
   throw RuntimeError(text + ")");
+}
+
+void throw_wrong_loop(const char* what, const LoopCore* owner) {
+  throw_wrong_loop(what, owner->id());
+}
+
+void LoopBound::bind(LoopCore* here, const char* operation) {
+  std::uint64_t owner = 0;
+  if (here == nullptr) {
+    owner = owner_.load(std::memory_order_relaxed);  // as in use()
+    if (owner == 0) return;  // nobody can wait in it yet: nothing to be hurt
+  } else if (owner_.compare_exchange_strong(owner, here->id(), std::memory_order_relaxed,
+                                            std::memory_order_relaxed) ||
+             owner == here->id()) {
+    return;  // relaxed: only the number must be agreed upon
+  }
+  throw_wrong_loop(operation, owner);
 }
 
 FutureBase::~FutureBase() {
