@@ -76,6 +76,10 @@ class Barrier : detail::Immovable {
   bool broken() const noexcept { return state_ == State::broken; }
   BarrierStatistics statistics() const noexcept { return {parties_, n_waiting(), broken()}; }
 
+  /// `const std::size_t index = co_await barrier.scoped();` There is nothing to leave: it is
+  /// wait().
+  detail::BarrierAwaiter scoped() { return wait(); }
+
   // As a scope: `co_await with(barrier, body)`.
   detail::BarrierAwaiter aenter() { return wait(); }
   void aexit(const std::exception_ptr&) const noexcept {}
@@ -88,6 +92,7 @@ class Barrier : detail::Immovable {
     if (std::cmp_less(parties, 1)) throw ValueError("parties must be >= 1");
     return static_cast<std::size_t>(parties);
   }
+  void release() noexcept;
   void leave() noexcept;
 
   const std::size_t parties_;
@@ -120,10 +125,9 @@ inline bool BarrierAwaiter::attempt() noexcept {
     return false;
   }
   counted_ = true;
-  index_ = barrier_.count_++;
-  if (barrier_.count_ == barrier_.parties_) {
-    barrier_.state_ = State::draining;
-    barrier_.filling_.wake_all();
+  if (++barrier_.count_ == barrier_.parties_) {
+    index_ = barrier_.parties_ - 1;
+    barrier_.release();
     return true;
   }
   wait_in(barrier_.filling_);
@@ -141,6 +145,15 @@ inline std::size_t BarrierAwaiter::await_resume() {
 }
 
 }  // namespace detail
+
+/// The round is full. Numbers are given only now: somebody who came early may have been cancelled.
+inline void Barrier::release() noexcept {
+  state_ = State::draining;
+  for (std::size_t index = 0; filling_.waiting() != 0; ++index) {
+    static_cast<detail::BarrierAwaiter*>(filling_.first_waiting())->index_ = index;
+    filling_.wake(1);
+  }
+}
 
 inline void Barrier::leave() noexcept {
   --count_;

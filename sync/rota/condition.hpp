@@ -2,7 +2,6 @@
 #pragma once
 
 #include <rota/coro.hpp>
-#include <rota/detail/bound.hpp>
 #include <rota/detail/immovable.hpp>
 #include <rota/detail/wait_queue.hpp>
 #include <rota/error.hpp>
@@ -47,7 +46,7 @@ class [[nodiscard("a wait does nothing until it is awaited")]] ConditionAwaiter 
 
 }  // namespace detail
 
-/// asyncio.Condition. Loop-local: bound to the loop of its first use. Between loops:
+/// asyncio.Condition. Loop-local: bound to the loop of its lock. Between loops:
 /// threadsafe::Condition. "Held" means that the lock is locked, by whomever.
 class Condition : detail::Immovable {
  public:
@@ -97,14 +96,14 @@ class Condition : detail::Immovable {
 
  private:
   friend class detail::ConditionAwaiter;
+  /// Whoever holds the lock is on its loop, and so is everybody who waits here.
   void require_held(const char* message) {
-    bound_.use("Condition");
+    lock_.bound_.use("Condition");
     if (!lock_.locked()) throw RuntimeError(message);
   }
 
   Lock own_;
   Lock& lock_;
-  detail::LoopBound bound_;
   detail::WaitQueue waiters_;
 };
 

@@ -12,6 +12,7 @@
 
 namespace rota {
 
+class Condition;
 class Lock;
 
 /// How a lock is now.
@@ -95,6 +96,7 @@ class Lock : detail::Immovable {
   void aexit(const std::exception_ptr&) { release(); }
 
  private:
+  friend class Condition;
   friend class detail::LockAwaiter;
   friend class detail::ConditionAwaiter;
   /// asyncio's: only if nobody was woken already.

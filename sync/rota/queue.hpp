@@ -12,8 +12,6 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
-#include <limits>
-#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -59,21 +57,6 @@ class QueueBase : Immovable {
     if (unfinished_ == 0) throw ValueError("task_done() called too many times");
     finish(1);
   }
-  /// From here on putting throws QueueShutDown, and getting too once the queue is empty.
-  /// `immediate`: it is emptied now, and what was in it counts as done. Errors: RuntimeError on
-  /// another loop.
-  void shutdown(bool immediate = false) {
-    bound_.use("Queue.shutdown");
-    shut_down_ = true;
-    if (immediate) {
-      const std::size_t dropped = size_;
-      clear_items();
-      size_ = 0;
-      finish(dropped);
-    }
-    getters_.wake_all();
-    putters_.wake_all();
-  }
   QueueStatistics statistics() const noexcept {
     return {size_, unfinished_, getters_.waiting(), putters_.waiting()};
   }
@@ -106,6 +89,14 @@ class QueueBase : Immovable {
 
   void use(const char* operation) { bound_.use(operation); }
   bool is_shut_down() const noexcept { return shut_down_; }
+  /// `dropped`: so many items are gone, and count as done.
+  void shut_down(std::size_t dropped) noexcept {
+    shut_down_ = true;
+    size_ -= dropped;
+    finish(dropped);
+    getters_.wake_all();
+    putters_.wake_all();
+  }
   void item_added() noexcept {
     ++size_;
     ++unfinished_;
@@ -120,7 +111,6 @@ class QueueBase : Immovable {
   WaitQueue putters_;
 
  private:
-  virtual void clear_items() noexcept = 0;
   void finish(std::size_t count) noexcept {
     unfinished_ -= std::min(count, unfinished_);
     if (unfinished_ == 0) joiners_.wake_all();
@@ -147,7 +137,6 @@ class FifoItems {
     items_.pop_front();
     return item;
   }
-  void clear() noexcept { items_.clear(); }
 
  private:
   std::deque<T> items_;
@@ -164,7 +153,6 @@ class LifoItems {
     items_.pop_back();
     return item;
   }
-  void clear() noexcept { items_.clear(); }
 
  private:
   std::vector<T> items_;
@@ -183,7 +171,6 @@ class SmallestItems {
     items_.pop_back();
     return item;
   }
-  void clear() noexcept { items_.clear(); }
 
  private:
   static bool larger(const T& left, const T& right) { return Compare()(right, left); }
@@ -292,10 +279,17 @@ class BasicQueue : public QueueBase {
     item_taken();
     return item;
   }
+  /// From here on putting throws QueueShutDown, and getting too once the queue is empty.
+  /// `immediate`: it is emptied now, and what was in it counts as done. Errors: RuntimeError on
+  /// another loop.
+  void shutdown(bool immediate = false) {
+    use("Queue.shutdown");
+    Items dropped;  // goes when all is done: what is in it may use this queue when it is destroyed
+    if (immediate) std::swap(dropped, items_);
+    shut_down(immediate ? qsize() : 0);
+  }
 
  private:
-  void clear_items() noexcept override { items_.clear(); }
-
   Items items_;
 };
 

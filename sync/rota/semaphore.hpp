@@ -49,17 +49,18 @@ class Semaphore : detail::Immovable {
   /// Completes once a token is ours. Suspends: only while locked(). Errors: CancelledError, without
   /// a token; RuntimeError on another loop, at the call.
   detail::SemaphoreAwaiter acquire() {
-    bound_.use("Semaphore.acquire");
+    use("Semaphore.acquire");
     return detail::SemaphoreAwaiter(*this);
   }
   /// Gives a token back, or a new one. Errors: RuntimeError on another loop. Suspends: never.
   void release() {
-    bound_.use("Semaphore.release");
-    give();
+    use("Semaphore.release");
+    ++value_;
+    serve();
   }
   /// `auto held = co_await semaphore.scoped();` releases when `held` goes.
   detail::ScopedAwaiter<Semaphore, detail::SemaphoreAwaiter> scoped() {
-    bound_.use("Semaphore.scoped");
+    use("Semaphore.scoped");
     return detail::ScopedAwaiter<Semaphore, detail::SemaphoreAwaiter>(*this);
   }
   SemaphoreStatistics statistics() const noexcept { return {value_, waiters_.waiting()}; }
@@ -69,13 +70,13 @@ class Semaphore : detail::Immovable {
   void aexit(const std::exception_ptr&) { release(); }
 
  protected:
+  void use(const char* operation) { bound_.use(operation); }
   std::size_t value() const noexcept { return value_; }
-  void give() noexcept {
-    if (waiters_.wake(1) == 0) ++value_;  // else the token is the waiter's already
-  }
 
  private:
   friend class detail::SemaphoreAwaiter;
+  /// A token that is promised to a waiter is no longer counted.
+  void serve() noexcept { value_ -= waiters_.wake(value_); }
   static std::size_t checked(std::integral auto value) {
     if (std::cmp_less(value, 0)) throw ValueError("Semaphore initial value must be >= 0");
     return static_cast<std::size_t>(value);
@@ -95,10 +96,12 @@ class BoundedSemaphore : public Semaphore {
   BoundedSemaphore() noexcept : bound_value_(1) {}
   /// Errors: ValueError, when nothing was acquired; RuntimeError on another loop.
   void release() {
+    use("BoundedSemaphore.release");
     if (value() >= bound_value_) throw ValueError("BoundedSemaphore released too many times");
     Semaphore::release();
   }
   detail::ScopedAwaiter<BoundedSemaphore, detail::SemaphoreAwaiter> scoped() {
+    use("BoundedSemaphore.scoped");
     return detail::ScopedAwaiter<BoundedSemaphore, detail::SemaphoreAwaiter>(*this);
   }
   void aexit(const std::exception_ptr&) { release(); }
@@ -121,10 +124,11 @@ inline bool SemaphoreAwaiter::attempt() noexcept {
 inline void SemaphoreAwaiter::await_resume() {
   if (!waited()) return;
   const bool has_token = woken();
-  if (leave()) [[unlikely]] {
-    if (has_token) semaphore_.give();  // to the next
+  const bool cancelled = leave();
+  if (cancelled && has_token) ++semaphore_.value_;
+  semaphore_.serve();  // who came while we were promised ours had to queue, even if there were more
+  if (cancelled) [[unlikely]]
     task().throw_cancelled();
-  }
 }
 
 }  // namespace detail

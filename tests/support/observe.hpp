@@ -83,13 +83,13 @@ inline Coro<int> give_after(Duration delay, int value) {
 
 /// Sleeps; if cancelled, fails with `text`.
 inline Coro<> fail_when_cancelled(std::string text) {
-  bool cancelled = false;
+  bool was_cancelled = false;
   try {
     co_await sleep(std::chrono::hours(1));
   } catch (const CancelledError&) {
-    cancelled = true;
+    was_cancelled = true;
   }
-  if (cancelled) throw std::runtime_error(text);
+  if (was_cancelled) throw std::runtime_error(text);
 }
 /// Sleeps; writes its name when cancelled.
 inline Coro<> say_when_cancelled(Order& order, std::string name) {

@@ -64,7 +64,7 @@ const std::map<std::string, std::string, std::less<>>& tested_through() {
       {"io/stream_close", "io_streams_test"},
       {"io/stream_transport", "io_streams_test"},
       {"runtime/atomic", "stress_inbox_test"},
-      {"runtime/bound", "runtime_future_test"},
+      {"runtime/bound", "sync_lock_test"},
       {"runtime/completion_watch", "runtime_gather_test"},
       {"runtime/debug", "watchdog_test"},
       {"runtime/executor_parts", "runtime_executor_exit_test"},
@@ -98,6 +98,7 @@ const std::map<std::string, std::string, std::less<>>& tested_through() {
       {"runtime/task_base", "runtime_task_test"},
       {"runtime/task_names", "runtime_task_test"},
       {"runtime/uring_compat", "runtime_ring_test"},
+      {"runtime/wait_queue", "sync_lock_test"},
   };
   return table;
 }

@@ -50,7 +50,8 @@ class Parked : public Waiting {
 
  protected:
   explicit Parked(WaitQueue& queue) noexcept : Waiting(&Parked::cancel), queue_(&queue) {}
-  Parked(Parked&& other) noexcept : Waiting(&Parked::cancel), queue_(other.queue_) {}
+  Parked(Parked&& other) noexcept
+      : Waiting(&Parked::cancel), queue_(other.queue_), retry_(other.retry_) {}
   ~Parked() {
     if (linked()) [[unlikely]]  // its frame is destroyed while it waits
       queue_->unlink(*this);
