@@ -225,6 +225,17 @@ TEST(Barrier, BA08TheLastToLeaveMayBeCancelledTooAndTheBlockedGoOn) {
   EXPECT_EQ(meeting.come("b"), "last=1 a:cancelled b=1 again=0");
 }
 
+TEST(Barrier, BA08ACancelTakenBackBeforeTheWaiterRunsStillEndsItsWait) {
+  Meeting meeting(2, "a");
+  meeting.loop.call([&] {
+    meeting.tasks[0].cancel();
+    meeting.tasks[0].uncancel();
+  });
+  EXPECT_EQ(meeting.settle(), "a:cancelled");
+  EXPECT_EQ(meeting.barrier.n_waiting(), 0u);
+  meeting.expect_a_good_round("bc");
+}
+
 TEST(Barrier, BA08ATimeoutDoesNotBreakIt) {
   Meeting meeting(2);
   meeting.loop.run([](Meeting& all) -> Coro<> {

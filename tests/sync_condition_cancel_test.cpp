@@ -57,6 +57,19 @@ TEST(Condition, CO07ACancelThatIsDueBeforeTheWaitHoldsItToo) {
   EXPECT_FALSE(waiters.condition.locked());
 }
 
+TEST(Condition, CO07ACancelTakenBackBeforeTheWaiterRunsStillEndsItsWait) {
+  Waiters waiters("a");
+  waiters.hold();
+  waiters.loop.call([&] {
+    waiters.tasks[0].cancel();
+    waiters.tasks[0].uncancel();
+  });
+  EXPECT_EQ(waiters.settle(), "");
+  waiters.release();
+  EXPECT_EQ(waiters.settle(), "a:cancelled");
+  EXPECT_FALSE(waiters.condition.locked());
+}
+
 TEST(Condition, CO07AndThenItHadReleasedItMeanwhile) {
   Waiters waiters("");
   waiters.loop->create_task([](Waiters& all) -> Coro<> {

@@ -241,6 +241,21 @@ TEST(Event, EV07CancelThenSetInOneStepIsACancel) {
   EXPECT_EQ(waiters.settle(), "a:cancelled b");
 }
 
+TEST(Event, EV07ACancelTakenBackBeforeTheWaiterRunsStillEndsItsWait) {
+  Waiters waiters("ab");
+  waiters.loop.call([&] {
+    waiters.tasks[0].cancel();
+    waiters.tasks[0].uncancel();
+  });
+  EXPECT_EQ(waiters.settle(), "a:cancelled");
+  waiters.loop.call([&] {
+    waiters.event.set();
+    waiters.tasks[1].cancel();
+    waiters.tasks[1].uncancel();  // it was woken before: nothing is due, nothing has ended
+  });
+  EXPECT_EQ(waiters.settle(), "a:cancelled b");
+}
+
 // EV08 "Order rule of same-tick events: set() then cancel of the waiter -> ... in plain asyncio the
 // later cancel wins and CancelledError is raised." (rota: asyncio's rule.)
 TEST(Event, EV08SetThenCancelInOneStepIsACancel) {

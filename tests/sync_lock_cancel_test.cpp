@@ -102,6 +102,30 @@ TEST(Lock, LK06AWaiterCancelledTwiceIsCancelledOnce) {
   EXPECT_EQ(contest.release(), "a:cancelled b");
 }
 
+// The wait has ended, and nothing has come: there is no lock to go on with.
+TEST(Lock, LK06ACancelTakenBackBeforeTheWaiterRunsStillEndsItsWait) {
+  Contest contest("ab");
+  contest.loop.call([&] {
+    contest.tasks[0].cancel();
+    contest.tasks[0].uncancel();
+  });
+  EXPECT_EQ(contest.settle(), "a:cancelled");
+  EXPECT_TRUE(contest.tasks[0].cancelled());
+  EXPECT_EQ(contest.release(), "a:cancelled b");
+}
+
+TEST(Lock, LK06SoDoesOneTakenBackOfATaskThatHadNotBegunToWait) {
+  Contest contest("");
+  contest.loop->create_task([](Lock& lock, Order& order) -> Coro<> {
+    const auto self = current_task();
+    self.cancel();
+    rota::get_running_loop().call_soon([self] { self.uncancel(); });
+    co_await take(lock, order, "a");
+  }(contest.lock, contest.order));
+  EXPECT_EQ(contest.settle(), "a:cancelled");
+  EXPECT_TRUE(contest.lock.locked());
+}
+
 TEST(Lock, LK06ACancelFromAnotherThreadRemovesTheWaiterToo) {
   Lock lock;
   rota::EventLoop loop;

@@ -68,6 +68,27 @@ TEST(Queue, QU10ATaskThatIsCancelledBeforeItWaitsLeavesNothingBehind) {
   EXPECT_THAT(market.drain(), ElementsAre(1));
 }
 
+TEST(Queue, QU10ACancelTakenBackBeforeTheWaiterRunsStillEndsItsWait) {
+  Fifo getters;
+  getters.getter("a");
+  getters.settle();
+  getters.call([&] {
+    getters.tasks[0].cancel();
+    getters.tasks[0].uncancel();
+  });
+  EXPECT_EQ(getters.order.text(), "a:cancelled");
+  Fifo putters(1);
+  putters.call([&] { putters.queue.put_nowait(0); });
+  putters.putter("b", 1);
+  putters.settle();
+  putters.call([&] {
+    putters.tasks[0].cancel();
+    putters.tasks[0].uncancel();
+  });
+  EXPECT_EQ(putters.order.text(), "b:cancelled");
+  EXPECT_THAT(putters.drain(), ElementsAre(0));
+}
+
 // QU11 "A cancelled getter never loses an item: woken+cancelled -> item stays and the next getter
 // is woken."
 TEST(Queue, QU11ACancelledGetterLeavesTheItemToTheNext) {

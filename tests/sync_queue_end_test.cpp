@@ -145,7 +145,7 @@ TEST(Queue, QU17TooManyTaskDoneAreAnError) {
 }
 
 // --- shutdown, of all three --------------------------------------------------------------------
-// QU25 "All of QU18-24 hold for LIFO and priority variants."
+// All of it runs over the three kinds.
 
 template <typename Q>
 class QueueShutdown : public testing::Test {
@@ -163,6 +163,30 @@ struct QueueNames {
 };
 using Queues = testing::Types<Queue<int>, LifoQueue<int>, PriorityQueue<int>>;
 TYPED_TEST_SUITE(QueueShutdown, Queues, QueueNames);
+
+// QU25 "All of QU18-24 hold for LIFO and priority variants.": an item in flight, one left, a getter
+// and a putter that wait, and the end.
+TYPED_TEST(QueueShutdown, QU25ALifeEndsAlikeInEveryKind) {
+  Market<TypeParam> market(1);
+  market.call([&] {
+    market.queue.put_nowait(1);
+    EXPECT_EQ(market.queue.get_nowait(), 1);
+    market.queue.put_nowait(2);
+  });
+  market.joiner("joined");
+  market.putter("p", 3);
+  EXPECT_EQ(market.settle(), "");
+  EXPECT_EQ(market.call([&] { market.queue.shutdown(); }), "p:shutdown");
+  market.getter("g");
+  market.getter("h");
+  EXPECT_EQ(market.settle(), "p:shutdown g=2 h:shutdown");
+  market.call([&] {
+    market.queue.task_done();
+    market.queue.task_done();
+    EXPECT_THROW(market.queue.task_done(), ValueError);
+  });
+  EXPECT_EQ(market.settle(), "p:shutdown g=2 h:shutdown joined");
+}
 
 // QU18 "shutdown(): put/put_nowait raise QueueShutDown always, from then on."
 TYPED_TEST(QueueShutdown, QU18NothingCanBePut) {

@@ -1,4 +1,5 @@
-/// sync_semaphore_test.cpp: Semaphore and BoundedSemaphore, of one loop: where each token goes.
+/// sync_semaphore_test.cpp: Semaphore and BoundedSemaphore, of one loop: where each token goes. Who
+/// is cancelled: sync_semaphore_cancel_test.cpp.
 ///
 /// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours; the order
 /// lists are CPython 3.15's.
@@ -8,13 +9,12 @@
 #include <rota/semaphore.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
-#include <rota/timeout.hpp>
 #include <rota/with.hpp>
 
 #include "support/cancel_matrix.hpp"
 #include "support/contenders.hpp"
 #include "support/observe.hpp"
-#include "support/outcome.hpp"
+#include "support/semaphore_contest.hpp"
 #include "support/test_loop.hpp"
 
 #include <gmock/gmock.h>
@@ -34,43 +34,14 @@ using namespace rota::testing_support;
 using rota::BoundedSemaphore;
 using rota::Coro;
 using rota::create_task;
-using rota::current_task;
 using rota::LoopOptions;
 using rota::Semaphore;
 using rota::sleep;
-using rota::Task;
 using rota::ValueError;
 using rota::with;
 using testing::ElementsAre;
 
-/// A semaphore and who wants its tokens.
-struct Contest {
-  Contest(int value, const std::string& names) : semaphore(value) {
-    for (const char name : names) add(std::string(1, name));
-    loop.run_until_idle();
-  }
-  void add(const std::string& name) {
-    tasks.push_back(loop->create_task(take(semaphore, order, name)));
-  }
-  /// Gives `count` tokens at once, and looks who comes.
-  const std::string& release(int count = 1) {
-    loop.call([&] {
-      for (int i = 0; i < count; ++i) semaphore.release();
-    });
-    return settle();
-  }
-  const std::string& settle() {
-    loop.run_until_idle();
-    return order.text();
-  }
-  std::size_t value() const { return semaphore.statistics().value; }
-  std::size_t waiting() const { return semaphore.statistics().tasks_waiting; }
-
-  Semaphore semaphore;
-  Order order;
-  TestLoop loop;
-  std::vector<Task<>> tasks;
-};
+using Contest = SemaphoreContest;
 
 // --- tokens ------------------------------------------------------------------------------------
 
@@ -293,162 +264,6 @@ TEST(Semaphore, SE10ATokenThatIsPromisedIsNotThereYet) {
     bounded.release();
     EXPECT_THROW(bounded.release(), ValueError);
   });
-}
-
-// --- cancelling --------------------------------------------------------------------------------
-
-// SE07 "A cancelled waiter does not disturb the order of the rest."
-TEST(Semaphore, SE07ACancelledWaiterDoesNotDisturbTheRest) {
-  Contest contest(0, "abcd");
-  contest.tasks[1].cancel("why");
-  EXPECT_EQ(contest.settle(), "b:cancelled");
-  EXPECT_EQ(message_of(contest.tasks[1]), "why");
-  EXPECT_EQ(contest.release(3), "b:cancelled a c d");
-  EXPECT_EQ(contest.value(), 0u);
-}
-
-TEST(Semaphore, SE07ACancelInTheStepOfTheReleaseDoesNotEither) {
-  Contest contest(0, "abcd");
-  contest.loop.call([&] {
-    contest.semaphore.release();
-    contest.tasks[1].cancel();
-    contest.semaphore.release();
-    contest.semaphore.release();
-  });
-  EXPECT_EQ(contest.settle(), "a b:cancelled c d");
-}
-
-// SE08 "Cancel before the wake: token goes to the next waiter."
-TEST(Semaphore, SE08WithACancelBeforeTheWakeTheTokenGoesToTheNext) {
-  Contest contest(0, "abc");
-  contest.loop.call([&] {
-    contest.tasks[0].cancel();
-    contest.tasks[0].cancel();
-    contest.semaphore.release();
-  });
-  EXPECT_EQ(contest.settle(), "a:cancelled b");
-  EXPECT_EQ(contest.waiting(), 1u);
-  EXPECT_EQ(contest.release(), "a:cancelled b c");
-}
-
-TEST(Semaphore, SE08WithoutANextTheTokenIsKept) {
-  Contest contest(0, "a");
-  contest.loop.call([&] {
-    contest.tasks[0].cancel();
-    contest.semaphore.release();
-    EXPECT_EQ(contest.value(), 1u);
-    EXPECT_FALSE(contest.semaphore.locked());  // the cancelled one waits no more
-  });
-  EXPECT_EQ(contest.settle(), "a:cancelled");
-  EXPECT_EQ(contest.value(), 1u);
-}
-
-TEST(Semaphore, SE08ATaskThatIsCancelledBeforeItWaitsTakesNoToken) {
-  Contest contest(0, "");
-  contest.loop->create_task([](Contest& all) -> Coro<> {
-    current_task().cancel();
-    co_await take(all.semaphore, all.order, "a");
-  }(contest));
-  EXPECT_EQ(contest.settle(), "a:cancelled");
-  EXPECT_EQ(contest.waiting(), 0u);
-  contest.release();
-  EXPECT_EQ(contest.value(), 1u);
-}
-
-// SE09 "Cancel after the wake, before running: token is returned and the next waiter woken."
-TEST(Semaphore, SE09WithACancelAfterTheWakeTheNextIsWoken) {
-  Contest contest(0, "abc");
-  contest.loop.call([&] {
-    contest.semaphore.release();
-    contest.tasks[0].cancel();
-    contest.tasks[0].cancel();
-  });
-  EXPECT_EQ(contest.settle(), "a:cancelled b");
-  EXPECT_EQ(contest.value(), 0u);
-  EXPECT_EQ(contest.waiting(), 1u);
-}
-
-TEST(Semaphore, SE09WithoutANextTheTokenIsReturned) {
-  Contest contest(0, "a");
-  contest.loop.call([&] {
-    contest.semaphore.release();
-    contest.tasks[0].cancel();
-  });
-  EXPECT_EQ(contest.settle(), "a:cancelled");
-  EXPECT_EQ(contest.value(), 1u);
-  EXPECT_FALSE(contest.semaphore.locked());
-  contest.add("next");
-  EXPECT_EQ(contest.settle(), "a:cancelled next");
-}
-
-TEST(Semaphore, SE09ThroughAChainOfCancelledWaiters) {
-  Contest contest(0, "abcd");
-  contest.loop.call([&] {
-    contest.semaphore.release();
-    contest.semaphore.release();
-    for (std::size_t i = 0; i < 3; ++i) contest.tasks[i].cancel();
-  });
-  contest.settle();
-  EXPECT_TRUE(contest.tasks[3].done() && !contest.tasks[3].cancelled());
-  EXPECT_EQ(contest.value(), 1u);
-  EXPECT_EQ(contest.waiting(), 0u);
-}
-
-TEST(Semaphore, SE09OfABoundedOneIsReturnedToo) {
-  TestLoop loop;
-  BoundedSemaphore bounded(1);
-  Order order;
-  loop->create_task(take(bounded, order, "a"));
-  auto b = loop->create_task(take(bounded, order, "b"));
-  loop.run_until_idle();
-  loop.call([&] {
-    bounded.release();
-    b.cancel();
-  });
-  loop.run_until_idle();
-  EXPECT_EQ(order.text(), "a b:cancelled");
-  EXPECT_EQ(bounded.statistics().value, 1u);
-  loop.call([&] { EXPECT_THROW(bounded.release(), ValueError); });
-}
-
-// Whatever is cancelled when, the tokens are all there in the end, and whoever was not cancelled
-// had one. PR07 "Cancelling one of two contenders never deadlocks the other."
-TEST(Semaphore, PR07NoTokenIsLostAndNobodyIsForgotten) {
-  for (std::size_t victim = 0; victim < 4; ++victim) {
-    for (std::size_t steps = 0; steps < 10; ++steps) {
-      Semaphore semaphore(2);
-      TestLoop loop;
-      auto contend = [](Semaphore& contested) -> Coro<> {
-        auto held = co_await contested.scoped();
-        co_await sleep(0s);
-      };
-      std::vector<Task<>> tasks;
-      for (int i = 0; i < 4; ++i) tasks.push_back(loop->create_task(contend(semaphore)));
-      loop.run_steps(steps);
-      tasks[victim].cancel();
-      tasks[(victim + 1) % 4].cancel();
-      loop.run_until_idle();
-      for (const std::size_t other : {(victim + 2) % 4, (victim + 3) % 4}) {
-        EXPECT_TRUE(tasks[other].done() && !tasks[other].cancelled())
-            << "victim " << victim << ", " << steps << " steps";
-      }
-      EXPECT_EQ(semaphore.statistics().value, 2u);
-      EXPECT_FALSE(semaphore.locked());
-    }
-  }
-}
-
-TEST(Semaphore, ATimeoutTakesNoToken) {
-  TestLoop loop;
-  loop.run([](TestLoop& test) -> Coro<> {
-    Semaphore semaphore(0);
-    EXPECT_EQ(co_await word_of(rota::timeout(3s, semaphore.acquire())), ":timeout");
-    EXPECT_EQ(test.now(), 3s);
-    semaphore.release();
-    EXPECT_EQ(semaphore.statistics().value, 1u);
-    co_await rota::timeout(3s, semaphore.acquire());
-    EXPECT_EQ(test.now(), 3s);
-  }(loop));
 }
 
 // --- the rest ----------------------------------------------------------------------------------

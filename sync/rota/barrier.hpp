@@ -113,7 +113,7 @@ inline bool BarrierAwaiter::attempt() noexcept {
   using State = Barrier::State;
   if (waited()) {
     leave_queue();
-    if (task().cancel_due()) return true;
+    if (cancelled()) return true;
   }
   if (barrier_.state_ == State::broken) {
     broken_ = true;

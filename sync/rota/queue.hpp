@@ -195,12 +195,12 @@ class BasicQueue : public QueueBase {
     bool attempt() noexcept {
       if (this->waited()) {
         this->leave_queue();
-        if (this->task().cancel_due()) return true;
+        if (this->cancelled()) return true;
       }
       return queue_.is_shut_down() || !queue_.full();
     }
     void await_resume() {
-      if (this->waited() && this->task().cancel_due()) [[unlikely]] {
+      if (this->cancelled()) [[unlikely]] {
         if (this->woken() && !queue_.full()) queue_.putters_.wake(1);
         this->task().throw_cancelled();
       }
@@ -222,12 +222,12 @@ class BasicQueue : public QueueBase {
     bool attempt() noexcept {
       if (this->waited()) {
         this->leave_queue();
-        if (this->task().cancel_due()) return true;
+        if (this->cancelled()) return true;
       }
       return queue_.is_shut_down() || !queue_.empty();
     }
     T await_resume() {
-      if (this->waited() && this->task().cancel_due()) [[unlikely]] {
+      if (this->cancelled()) [[unlikely]] {
         if (this->woken() && !queue_.empty()) queue_.getters_.wake(1);
         this->task().throw_cancelled();
       }

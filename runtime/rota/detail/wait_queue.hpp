@@ -61,15 +61,21 @@ class Parked : public Waiting {
   void park(TaskBase& task, std::coroutine_handle<> leaf) noexcept {
     task_ = &task;
     state_ = State::idle;
-    if (task.begin_wait(*this, leaf)) queue_->link(*this);
+    if (task.begin_wait(*this, leaf)) {
+      queue_->link(*this);
+    } else {
+      ended_ = true;
+    }
   }
-  /// In await_resume: leaves the queue. True: it waited and the task is cancelled.
+  /// In await_resume: leaves the queue. True: it waited and is cancelled.
   bool leave() noexcept {
-    if (task_ == nullptr) return false;
-    if (linked()) queue_->unlink(*this);
-    return task_->cancel_due();
+    leave_queue();
+    return cancelled();
   }
   bool waited() const noexcept { return task_ != nullptr; }
+  /// It waited, and was cancelled: a cancel is due, or has ended the wait. The latter is kept:
+  /// uncancel() may have dropped the cancel since, but nothing has come to go on with.
+  bool cancelled() const noexcept { return task_ != nullptr && (ended_ || task_->cancel_due()); }
   TaskBase& task() const noexcept { return *task_; }
   WaitQueue& queue() const noexcept { return *queue_; }
   /// Before it parks: when it is woken or cancelled, `attempt` is called instead of the coroutine.
@@ -80,9 +86,10 @@ class Parked : public Waiting {
   }
   /// Where the next park() waits.
   void wait_in(WaitQueue& queue) noexcept { queue_ = &queue; }
-  /// Instead of parking: its attempt is called in the next step.
+  /// Instead of parking, because a cancel is due: its attempt is called in the next step.
   void retry_soon(TaskBase& task, std::coroutine_handle<> leaf) noexcept {
     task_ = &task;
+    ended_ = true;
     task.queue_attempt(*this, leaf, retry_);
   }
   /// Waits in another queue from here on, and no cancel ends it: one that comes stays due.
@@ -110,6 +117,7 @@ class Parked : public Waiting {
   static void cancel(Waiting& waiting, TaskBase& /*task*/) noexcept {
     auto& self = static_cast<Parked&>(waiting);
     if (!self.cancellable_) return;
+    self.ended_ = true;
     self.queue_->unlink(self);
     self.make_ready();
   }
@@ -122,6 +130,7 @@ class Parked : public Waiting {
   State state_ = State::idle;
   bool linked_ = false;
   bool cancellable_ = true;
+  bool ended_ = false;  ///< A cancel has ended the wait, or kept it from beginning.
 };
 
 inline void WaitQueue::link(Parked& waiter) noexcept {
