@@ -305,4 +305,24 @@ TEST(Lock, D5ACancelWhileItGivesWayIsOvertakenByTheLock) {
   EXPECT_TRUE(lock.locked());
 }
 
+// The frames of a loop that closes go in any order: here the lock's before its waiter's.
+TEST(Lock, ALockMayGoBeforeItsWaitersWhenTheLoopCloses) {
+  TestLoop loop;
+  Lock* shared = nullptr;
+  loop->create_task([](Lock*& lock) -> Coro<> {
+    while (lock == nullptr) co_await sleep(0s);
+    co_await lock->acquire();
+  }(shared));
+  loop->create_task([](Lock*& lock) -> Coro<> {
+    Lock local;
+    lock = &local;
+    co_await local.acquire();
+    co_await sleep(1h);
+  }(shared));
+  loop.run_until_idle();
+  EXPECT_EQ(shared->statistics().tasks_waiting, 1u);
+  loop->close();
+  EXPECT_EQ(loop.reports().size(), 2u);
+}
+
 }  // namespace

@@ -5,6 +5,7 @@
 #include <rota/address.hpp>
 #include <rota/barrier.hpp>
 #include <rota/bytes.hpp>
+#include <rota/capacity_limiter.hpp>
 #include <rota/clock.hpp>
 #include <rota/condition.hpp>
 #include <rota/connection.hpp>
@@ -17,6 +18,8 @@
 #include <rota/gather.hpp>
 #include <rota/lock.hpp>
 #include <rota/loop.hpp>
+#include <rota/memory_channel.hpp>
+#include <rota/parking_lot.hpp>
 #include <rota/queue.hpp>
 #include <rota/run_threadsafe.hpp>
 #include <rota/runtime.hpp>

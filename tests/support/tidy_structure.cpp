@@ -99,6 +99,8 @@ const std::map<std::string, std::string, std::less<>>& tested_through() {
       {"runtime/task_names", "runtime_task_test"},
       {"runtime/uring_compat", "runtime_ring_test"},
       {"runtime/wait_queue", "sync_lock_test"},
+      {"sync/channel_state", "sync_memory_channel_test"},
+      {"sync/resource", "sync_memory_channel_test"},
   };
   return table;
 }

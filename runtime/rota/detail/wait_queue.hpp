@@ -9,6 +9,7 @@
 #include <rota/detail/promise.hpp>
 #include <rota/detail/task_base.hpp>
 
+#include <algorithm>
 #include <cassert>
 #include <coroutine>
 #include <cstddef>
@@ -21,6 +22,8 @@ class Parked;
 /// Owner's thread only.
 class WaitQueue : Immovable {
  public:
+  WaitQueue() = default;
+  ~WaitQueue();
   bool empty() const noexcept { return first_ == nullptr; }
   std::size_t waiting() const noexcept { return waiting_; }  ///< Not counting those woken.
   /// Somebody was woken and has not run yet.
@@ -30,6 +33,13 @@ class WaitQueue : Immovable {
   /// Wakes up to `count`, the longest waiting first. Returns how many.
   std::size_t wake(std::size_t count) noexcept;
   std::size_t wake_all() noexcept { return wake(waiting_); }
+
+  /// Takes `waiter`, which waits here, out and makes it ready. As opposed to one that was woken it
+  /// has what it waited for, and is in nobody's way.
+  void hand_over(Parked& waiter) noexcept;
+  /// Lets up to `count`, the longest waiting first, wait in `target` instead, behind those there.
+  /// Returns how many.
+  std::size_t move_to(WaitQueue& target, std::size_t count) noexcept;
 
  private:
   friend class Parked;
@@ -47,6 +57,7 @@ class Parked : public Waiting {
  public:
   /// It was woken, as opposed to cancelled.
   bool woken() const noexcept { return state_ == State::woken; }
+  Parked* next() const noexcept { return next_; }  ///< While it waits: who came after it.
 
  protected:
   explicit Parked(WaitQueue& queue) noexcept : Waiting(&Parked::cancel), queue_(&queue) {}
@@ -76,6 +87,12 @@ class Parked : public Waiting {
   /// It waited, and was cancelled: a cancel is due, or has ended the wait. The latter is kept:
   /// uncancel() may have dropped the cancel since, but nothing has come to go on with.
   bool cancelled() const noexcept { return task_ != nullptr && (ended_ || task_->cancel_due()); }
+  /// In await_resume of one that has waited to be handed something: throws if a cancel has ended
+  /// the wait; one that came later stays due.
+  void take_hand_over() {
+    if (!woken()) task_->throw_cancelled();
+    task_->overtake_cancel();
+  }
   TaskBase& task() const noexcept { return *task_; }
   WaitQueue& queue() const noexcept { return *queue_; }
   /// Before it parks: when it is woken or cancelled, `attempt` is called instead of the coroutine.
@@ -118,7 +135,7 @@ class Parked : public Waiting {
     auto& self = static_cast<Parked&>(waiting);
     if (!self.cancellable_) return;
     self.ended_ = true;
-    self.queue_->unlink(self);
+    self.leave_queue();
     self.make_ready();
   }
 
@@ -132,6 +149,12 @@ class Parked : public Waiting {
   bool cancellable_ = true;
   bool ended_ = false;  ///< A cancel has ended the wait, or kept it from beginning.
 };
+
+/// Only a loop that closes may destroy it before those who wait: their frames go in any order.
+inline WaitQueue::~WaitQueue() {
+  assert(first_ == nullptr || running_loop == nullptr || running_loop->closing);
+  for (Parked* waiter = first_; waiter != nullptr; waiter = waiter->next_) waiter->linked_ = false;
+}
 
 inline void WaitQueue::link(Parked& waiter) noexcept {
   waiter.state_ = Parked::State::waiting;
@@ -166,6 +189,23 @@ inline std::size_t WaitQueue::wake(std::size_t count) noexcept {
     waiter.make_ready();
   }
   return woken;
+}
+
+inline void WaitQueue::hand_over(Parked& waiter) noexcept {
+  unlink(waiter);
+  waiter.state_ = Parked::State::woken;
+  waiter.make_ready();
+}
+
+inline std::size_t WaitQueue::move_to(WaitQueue& target, std::size_t count) noexcept {
+  count = std::min(count, waiting_);
+  for (std::size_t moved = 0; moved < count; ++moved) {
+    Parked& waiter = *first_waiting_;
+    unlink(waiter);
+    waiter.queue_ = &target;
+    target.link(waiter);
+  }
+  return count;
 }
 
 /// The three functions of an awaiter over `bool Derived::attempt() noexcept`, which takes what is
