@@ -43,6 +43,7 @@ void EventLoop::close() {
     bring_home();
     settle_operations();
   }
+  take_inbox();  // a task in it is dropped before abandon_tasks() ends it
   drop_queued();
   abandon_tasks();
   detail::answer_foreign_waiters(*this);

@@ -303,6 +303,33 @@ TEST(MemoryChannel, CH11AnEndThatGoesClosesItself) {
   EXPECT_THAT(exchange.loop.reports(), IsEmpty());
 }
 
+TEST(MemoryChannel, CH11AnEndMayGoWhileTheLoopDoesNotRun) {
+  Exchange exchange(0);
+  auto seen = exchange.loop->create_task(observe([&] { return exchange.out.next(); }));
+  exchange.receiver("r");
+  exchange.settle();
+  seen.cancel();  // noticed when the loop runs: it has been told by then that the channel has ended
+  {
+    const auto last = std::move(exchange.in);
+  }
+  EXPECT_EQ(exchange.settle(), "r:end");
+  EXPECT_EQ(seen.result(), completed);
+}
+
+TEST(MemoryChannel, CH11SoItMayBeforeTheLoopCloses) {
+  auto ends = create_memory_channel<int>(0);
+  Order order;
+  TestLoop loop;
+  loop->create_task(receive(ends.second, order, "r"));
+  loop.run_until_idle();
+  {
+    const auto last = std::move(ends.first);
+  }
+  loop->close();
+  EXPECT_EQ(loop.reports().size(), 1u);
+  EXPECT_EQ(order.text(), "");
+}
+
 TEST(MemoryChannel, CH11ALoopThatClosesTakesItsWaitersAndTheirEndsAlong) {
   bool destroyed = false;
   auto ends = create_memory_channel<Flag>(0);

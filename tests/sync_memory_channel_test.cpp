@@ -109,6 +109,27 @@ TEST(MemoryChannel, CH01ItemsMayBeMoveOnly) {
   }());
 }
 
+TEST(MemoryChannel, CH01ItemsMayBeMadeInTheCallAndReceivedInALoop) {
+  struct Message {
+    int key;
+    std::string text;
+  };
+  TestLoop loop;
+  loop.run([]() -> Coro<> {
+    auto [in, out] = create_memory_channel<Message>(0);
+    auto sending = create_task([](MemorySendChannel<Message> channel) -> Coro<> {
+      for (int key = 0; key < 3; ++key) co_await channel.emplace(key, std::string(40, 'x'));
+    }(std::move(in)));
+    int keys = 0;
+    while (auto message = co_await out.next()) {
+      EXPECT_EQ(message->key, keys++);
+      EXPECT_EQ(message->text, std::string(40, 'x'));
+    }
+    EXPECT_EQ(keys, 3);
+    co_await sending;
+  }());
+}
+
 TEST(MemoryChannel, D5AfterManySendsThatNeedNotWaitTheTaskGivesWayOnce) {
   TestLoop loop{LoopOptions()};
   auto ends = create_memory_channel<int>(unlimited);
@@ -441,6 +462,7 @@ TEST(MemoryChannel, LK16UseOnAnotherLoopIsRefusedAtTheCall) {
   exchange.receiver("r");
   exchange.settle();
   EXPECT_THAT(elsewhere([&] { (void)exchange.in.send(1); }), is_wrong_loop());
+  EXPECT_THAT(elsewhere([&] { (void)exchange.in.emplace(1); }), is_wrong_loop());
   EXPECT_THAT(elsewhere([&] { exchange.in.send_nowait(1); }), is_wrong_loop());
   EXPECT_THAT(elsewhere([&] { (void)exchange.in.clone(); }), is_wrong_loop());
   EXPECT_THAT(elsewhere([&] { exchange.in.close(); }), is_wrong_loop());

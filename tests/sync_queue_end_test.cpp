@@ -196,7 +196,7 @@ TYPED_TEST(QueueShutdown, QU18NothingCanBePut) {
       market.queue.put_nowait(1);
       market.queue.shutdown();
       EXPECT_THROW(market.queue.put_nowait(2), QueueShutDown);
-      EXPECT_THROW(market.queue.emplace(2), QueueShutDown);
+      EXPECT_THROW(market.queue.emplace_nowait(2), QueueShutDown);
       EXPECT_EQ(market.queue.get_nowait(), 1);
       EXPECT_THROW(market.queue.put_nowait(2), QueueShutDown);
     });
@@ -220,15 +220,15 @@ TYPED_TEST(QueueShutdown, QU18PuttingIsRefusedWithoutSuspending) {
 
 // QU19 "shutdown(): get/get_nowait deliver the remaining items, then QueueShutDown."
 TYPED_TEST(QueueShutdown, QU19TheRestCanBeGot) {
+  const std::vector<int> expected = this->one_two_three();
   Market<TypeParam> market;
   market.call([&] {
     for (const int item : {1, 2, 3}) market.queue.put_nowait(item);
     market.queue.shutdown();
     EXPECT_EQ(market.queue.qsize(), 3u);
-    EXPECT_EQ(market.queue.get_nowait(), this->one_two_three()[0]);
+    EXPECT_EQ(market.queue.get_nowait(), expected[0]);
   });
   for (const char* name : {"a", "b", "c", "d"}) market.getter(name);
-  const std::vector<int> expected = this->one_two_three();
   EXPECT_EQ(market.settle(), "a=" + std::to_string(expected[1]) +
                                  " b=" + std::to_string(expected[2]) + " c:shutdown d:shutdown");
   market.call([&] { EXPECT_THROW((void)market.queue.get_nowait(), QueueShutDown); });

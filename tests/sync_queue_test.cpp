@@ -123,7 +123,7 @@ TEST(Queue, QU04WithoutWaitingAnEmptyOrFullQueueIsAnError) {
     EXPECT_THROW((void)market.queue.get_nowait(), QueueEmpty);
     market.queue.put_nowait(1);
     EXPECT_THROW(market.queue.put_nowait(2), QueueFull);
-    EXPECT_THROW(market.queue.emplace(2), QueueFull);
+    EXPECT_THROW(market.queue.emplace_nowait(2), QueueFull);
     EXPECT_EQ(market.queue.qsize(), 1u);
     EXPECT_EQ(market.queue.get_nowait(), 1);
     EXPECT_THROW((void)market.queue.get_nowait(), QueueEmpty);
@@ -372,12 +372,12 @@ TEST(Queue, ItemsMayBeMoveOnly) {
     co_await putter;
     fifo.put_nowait(std::make_unique<int>(3));
     EXPECT_EQ(*fifo.get_nowait(), 3);
-    fifo.emplace(new int(4));
+    fifo.emplace_nowait(new int(4));
     fifo.shutdown(true);
 
     LifoQueue<std::unique_ptr<int>> lifo;
     lifo.put_nowait(std::make_unique<int>(1));
-    lifo.emplace(std::make_unique<int>(2));
+    lifo.emplace_nowait(std::make_unique<int>(2));
     EXPECT_EQ(*co_await lifo.get(), 2);
     EXPECT_EQ(*co_await lifo.get(), 1);
 
@@ -387,6 +387,29 @@ TEST(Queue, ItemsMayBeMoveOnly) {
     PriorityQueue<std::unique_ptr<int>, decltype(smaller)> sorted;
     for (const int value : {3, 1, 2, 5, 4}) sorted.put_nowait(std::make_unique<int>(value));
     for (int value = 1; value <= 5; ++value) EXPECT_EQ(*co_await sorted.get(), value);
+  }());
+}
+
+// As the page on safe co_await says: an aggregate needs no name, and waits for room as in put().
+TEST(Queue, EmplaceMakesTheItemAndPutsIt) {
+  struct Message {
+    int key;
+    std::string text;
+  };
+  TestLoop loop;
+  loop.run([]() -> Coro<> {
+    Queue<Message> queue(1);
+    co_await queue.emplace(1, std::string(40, 'x'));
+    auto putter = create_task([](Queue<Message>& full) -> Coro<> {
+      co_await full.emplace(2, std::string(40, 'y'));
+    }(queue));
+    co_await sleep(0s);
+    EXPECT_FALSE(putter.done());
+    const Message first = co_await queue.get();
+    EXPECT_EQ(first.text, std::string(40, 'x'));
+    co_await putter;
+    const Message second = co_await queue.get();
+    EXPECT_EQ(second.text, std::string(40, 'y'));
   }());
 }
 
@@ -410,7 +433,7 @@ TEST(Queue, WhatIsNotGotIsDestroyedOnce) {
     TestLoop loop;
     Queue<Tracked> queue(2);
     loop.call([&] {
-      queue.emplace(alive);
+      queue.emplace_nowait(alive);
       queue.put_nowait(Tracked(alive));
       EXPECT_EQ(alive, 2);
       (void)queue.get_nowait();
@@ -433,7 +456,7 @@ TEST(Queue, WhatIsNotGotIsDestroyedOnce) {
   {
     TestLoop loop;
     Queue<Tracked> queue;
-    loop.call([&] { queue.emplace(alive); });
+    loop.call([&] { queue.emplace_nowait(alive); });
   }
   EXPECT_EQ(alive, 0);
 }
@@ -447,7 +470,8 @@ TEST(Queue, LK16UseOnAnotherLoopIsRefusedAtTheCall) {
   EXPECT_THAT(elsewhere([&] { (void)market.queue.put(2); }), is_wrong_loop());
   EXPECT_THAT(elsewhere([&] { (void)market.queue.get(); }), is_wrong_loop());
   EXPECT_THAT(elsewhere([&] { market.queue.put_nowait(2); }), is_wrong_loop());
-  EXPECT_THAT(elsewhere([&] { market.queue.emplace(2); }), is_wrong_loop());
+  EXPECT_THAT(elsewhere([&] { (void)market.queue.emplace(2); }), is_wrong_loop());
+  EXPECT_THAT(elsewhere([&] { market.queue.emplace_nowait(2); }), is_wrong_loop());
   EXPECT_THAT(elsewhere([&] { (void)market.queue.get_nowait(); }), is_wrong_loop());
   EXPECT_THAT(elsewhere([&] { market.queue.task_done(); }), is_wrong_loop());
   EXPECT_THAT(elsewhere([&] { (void)market.queue.join(); }), is_wrong_loop());

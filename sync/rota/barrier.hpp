@@ -110,16 +110,15 @@ inline BarrierAwaiter::BarrierAwaiter(Barrier& barrier) noexcept
 
 /// True: the wait is over. False: park, in the queue that is chosen here.
 inline bool BarrierAwaiter::attempt() noexcept {
-  using State = Barrier::State;
   if (waited()) {
     leave_queue();
     if (cancelled()) return true;
   }
-  if (barrier_.state_ == State::broken) {
+  if (barrier_.state_ == Barrier::State::broken) {
     broken_ = true;
     return true;
   }
-  if (barrier_.state_ != State::filling) {
+  if (barrier_.state_ != Barrier::State::filling) {
     wait_in(barrier_.blocked_);
     retry_by(&BarrierAwaiter::run_attempt);
     return false;

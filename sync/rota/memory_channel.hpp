@@ -94,6 +94,14 @@ class MemorySendChannel : public detail::ChannelHandle<T> {
     this->use("MemorySendChannel.send");
     return detail::SendAwaiter<T>(this->end_, std::move(item));
   }
+  /// send(T(args...)): for items that are no temporaries to be trusted under g++ 12
+  /// (safe_co_await.md).
+  template <typename... Args>
+    requires std::constructible_from<T, Args...>
+  detail::SendAwaiter<T> emplace(Args&&... args) {
+    this->use("MemorySendChannel.emplace");
+    return detail::SendAwaiter<T>(this->end_, T(std::forward<Args>(args)...));
+  }
   /// Sends it now or not at all. Suspends: never. Errors: WouldBlock; as send().
   void send_nowait(T item) {
     this->use("MemorySendChannel.send_nowait").send(*this->end_, std::move(item));

@@ -252,11 +252,19 @@ class BasicQueue : public QueueBase {
     items_.push(std::move(item));
     item_added();
   }
+  /// put(T(args...)): for items that are no temporaries to be trusted under g++ 12
+  /// (safe_co_await.md).
+  template <typename... Args>
+    requires std::constructible_from<T, Args...>
+  PutAwaiter emplace(Args&&... args) {
+    use("Queue.emplace");
+    return PutAwaiter(*this, T(std::forward<Args>(args)...));
+  }
   /// Makes the item in its place, now or not at all. Errors: as put_nowait.
   template <typename... Args>
     requires std::constructible_from<T, Args...>
-  void emplace(Args&&... args) {
-    use("Queue.emplace");
+  void emplace_nowait(Args&&... args) {
+    use("Queue.emplace_nowait");
     if (is_shut_down()) throw QueueShutDown();
     if (full()) throw QueueFull();
     items_.push(std::forward<Args>(args)...);

@@ -133,7 +133,8 @@ class Parked : public Waiting {
   }
   static void cancel(Waiting& waiting, TaskBase& /*task*/) noexcept {
     auto& self = static_cast<Parked&>(waiting);
-    if (!self.cancellable_) return;
+    // Woken: outside of the loop's run, and its turn has not come. It stays due.
+    if (!self.cancellable_ || self.woken()) return;
     self.ended_ = true;
     self.leave_queue();
     self.make_ready();
