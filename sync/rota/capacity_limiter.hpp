@@ -15,7 +15,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -47,18 +46,20 @@ namespace detail {
 class [[nodiscard("an acquire does nothing until it is awaited")]] LimiterAwaiter
     : public ParkedAwaiter<LimiterAwaiter> {
  public:
-  /// Without a borrower: for the task that awaits it.
-  explicit LimiterAwaiter(CapacityLimiter& limiter, std::optional<Borrower> borrower = {}) noexcept;
+  /// For the task that awaits it.
+  explicit LimiterAwaiter(CapacityLimiter& limiter) noexcept;
+  LimiterAwaiter(CapacityLimiter& limiter, Borrower borrower) noexcept;
   bool await_ready() noexcept;
   bool attempt() noexcept;
   void await_resume();
 
  protected:
   CapacityLimiter& limiter_;
-  std::optional<Borrower> borrower_;
+  Borrower borrower_;
 
  private:
   friend class rota::CapacityLimiter;
+  bool for_awaiting_task_;
   bool refused_ = false;  ///< When its turn came, its borrower had a token already.
 };
 
@@ -87,7 +88,7 @@ class [[nodiscard("it does nothing until it is awaited")]] ScopedLimiterAwaiter 
   using LimiterAwaiter::LimiterAwaiter;
   BorrowedToken await_resume() {
     LimiterAwaiter::await_resume();
-    return {limiter_, *borrower_};
+    return {limiter_, borrower_};
   }
 };
 
@@ -200,35 +201,42 @@ inline void CapacityLimiter::take_back(Borrower borrower) {
 inline void CapacityLimiter::serve() {
   while (has_free_token() && waiters_.waiting() != 0) {
     auto& waiter = static_cast<detail::LimiterAwaiter&>(*waiters_.first_waiting());
-    waiter.refused_ = holds(*waiter.borrower_);
-    if (!waiter.refused_) lend(*waiter.borrower_);
+    waiter.refused_ = holds(waiter.borrower_);
+    if (!waiter.refused_) lend(waiter.borrower_);
     waiters_.hand_over(waiter);
   }
 }
 
 namespace detail {
 
-inline LimiterAwaiter::LimiterAwaiter(CapacityLimiter& limiter,
-                                      std::optional<Borrower> borrower) noexcept
-    : ParkedAwaiter<LimiterAwaiter>(limiter.waiters_), limiter_(limiter), borrower_(borrower) {}
+inline LimiterAwaiter::LimiterAwaiter(CapacityLimiter& limiter) noexcept
+    : ParkedAwaiter<LimiterAwaiter>(limiter.waiters_),
+      limiter_(limiter),
+      borrower_(nullptr),
+      for_awaiting_task_(true) {}
+inline LimiterAwaiter::LimiterAwaiter(CapacityLimiter& limiter, Borrower borrower) noexcept
+    : ParkedAwaiter<LimiterAwaiter>(limiter.waiters_),
+      limiter_(limiter),
+      borrower_(borrower),
+      for_awaiting_task_(false) {}
 
 inline bool LimiterAwaiter::await_ready() noexcept {
-  if (!borrower_) borrower_.emplace(*running_loop->current_task);
+  if (for_awaiting_task_) borrower_ = Borrower(*running_loop->current_task);
   return ParkedAwaiter<LimiterAwaiter>::await_ready();
 }
 
 /// True: await_resume can say at once what comes of it.
 inline bool LimiterAwaiter::attempt() noexcept {
-  return limiter_.has_free_token() || limiter_.holds(*borrower_);
+  return limiter_.has_free_token() || limiter_.holds(borrower_);
 }
 
 inline void LimiterAwaiter::await_resume() {
   if (!waited()) {
-    limiter_.acquire_on_behalf_of_nowait(*borrower_);
+    limiter_.acquire_on_behalf_of_nowait(borrower_);
     return;
   }
   if (leave()) [[unlikely]] {
-    if (woken() && !refused_) limiter_.take_back(*borrower_);
+    if (woken() && !refused_) limiter_.take_back(borrower_);
     task().throw_cancelled();
   }
   if (refused_)

@@ -226,8 +226,6 @@ class ParkedAwaiter : public Parked {
   }
 
  protected:
-  using Parked::Parked;
-
   /// The fairness re-queue is over; or it was woken to try again.
   static void run_attempt(Runnable& node, bool dropped) noexcept {
     TaskBase& task = TaskBase::of_attempt(node);
@@ -241,6 +239,8 @@ class ParkedAwaiter : public Parked {
   }
 
  private:
+  friend Derived;
+  explicit ParkedAwaiter(WaitQueue& queue) noexcept : Parked(queue) {}
   Derived& derived() noexcept { return static_cast<Derived&>(*this); }
 };
 
