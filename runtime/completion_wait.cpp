@@ -17,14 +17,12 @@ bool CompletionWait::wait(TaskBase& task, std::coroutine_handle<> handle) {
     target_->waiters().push(*this);
   } else {
     abroad_ = true;
-    ++task.held_outside;
-    ++running_loop->waits_abroad;
+    task.go_outside(*running_loop, TaskBase::Outside::loop);
     if (!link_abroad()) {
       // The other loop is closed, and what it did before is seen here: its tasks are done, its
       // futures will never be.
       abroad_ = false;
-      --task.held_outside;
-      --running_loop->waits_abroad;
+      task.come_home(*running_loop);
       abandoned_ = !target_->done();
       task.requeue(handle);
       return true;

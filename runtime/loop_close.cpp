@@ -63,12 +63,12 @@ void EventLoop::close() {
 }
 
 void EventLoop::bring_home() noexcept {
-  for (detail::TaskBase* task = all_tasks; waits_abroad > 0 && task != nullptr;
-       task = task->next_task()) {
-    if (task->held_outside > 0) task->cancel(nullptr);  // passed on to what it awaits
+  const auto away = [this] { return waits_abroad + waits_shared > 0; };
+  for (detail::TaskBase* task = all_tasks; away() && task != nullptr; task = task->next_task()) {
+    if (task->held_outside > 0) task->cancel(nullptr);  // passed on, or taken out of its list
   }
   const std::int64_t limit = detail::real_kernel().now() + let_go_limit;
-  while (waits_abroad > 0 && detail::real_kernel().now() < limit) {
+  while (away() && detail::real_kernel().now() < limit) {
     doorbell_->arm();
     if (core->announce_sleep()) {
       ring_->wait(limit - detail::real_kernel().now());

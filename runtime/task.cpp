@@ -77,9 +77,8 @@ void TaskBase::run_step(Runnable& node, bool dropped) noexcept {
   if (!dropped) {
     task.resume_coroutine(*running_loop);
   } else if (task.phase_ == Phase::waiting && task.held_outside > 0) {
-    // This was the other loop's answer: it has let go. abandon() ends the task.
-    --task.held_outside;
-    --running_loop->waits_abroad;
+    // This was the answer from outside, which has let go. abandon() ends the task.
+    task.come_home(*running_loop);
   }
 }
 

@@ -50,7 +50,7 @@ class CompletionWait : public Waiting, public CompletionLink {
   /// closed.
   void finish_wait() {
     if (task_ != nullptr) [[likely]] {
-      if (abroad_) come_home();
+      if (abroad_) task_->come_home(*running_loop);
       task_->throw_if_cancelled();
       if (passed_on_) [[unlikely]]
         check_passed_on();
@@ -65,10 +65,6 @@ class CompletionWait : public Waiting, public CompletionLink {
   static void attempt(Runnable& node, bool dropped) noexcept;
   static void notified(Waiter& waiter, bool abandoned) noexcept;
   static void cancel(Waiting& waiting, TaskBase& task) noexcept;
-  void come_home() noexcept {
-    --task_->held_outside;
-    --running_loop->waits_abroad;
-  }
   void check_passed_on() noexcept;
 
   TaskBase* task_ = nullptr;  ///< Set once it really waits.

@@ -110,6 +110,19 @@ class TaskBase : public ReadyNode, public PokeNode, public Completable {
     }
   }
 
+  // --- pointed to from outside ---
+  /// Who points into a waiting task's frames: another loop, or a list that all threads share.
+  enum class Outside : std::uint8_t { loop, shared_list };
+  void go_outside(LoopState& loop, Outside where) noexcept {
+    ++held_outside;
+    outside_ = where;
+    ++(where == Outside::loop ? loop.waits_abroad : loop.waits_shared);
+  }
+  void come_home(LoopState& loop) noexcept {
+    --held_outside;
+    --(outside_ == Outside::loop ? loop.waits_abroad : loop.waits_shared);
+  }
+
   // --- cancellation ---
   bool cancel_due() const noexcept {
     return (word_.load(std::memory_order_relaxed) & Word::undelivered_mask) !=
@@ -215,6 +228,7 @@ class TaskBase : public ReadyNode, public PokeNode, public Completable {
   std::string* name_ = nullptr;  ///< Null: "Task-<id>", formed when asked for.
   std::source_location created_at_;
   Phase phase_ = Phase::fresh;
+  Outside outside_ = Outside::loop;  ///< Of the present wait, if it is one of those.
   bool leaked_ =
       false;  ///< The loop has closed, and somebody outside still points into its frames.
   bool passing_cancel_ =
@@ -224,7 +238,8 @@ class TaskBase : public ReadyNode, public PokeNode, public Completable {
       0;  ///< Undelivered cancels when a final completion last overtook them.
 
  public:
-  /// How many outside parties point into its frames: operations in flight, links to other loops.
+  /// How many outside parties point into its frames: operations in flight, links to other loops,
+  /// shared lists.
   /// While there are any, the frames must not be destroyed.
   std::uint32_t held_outside = 0;
 
