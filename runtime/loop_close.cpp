@@ -68,15 +68,20 @@ void EventLoop::bring_home() noexcept {
     if (task->held_outside > 0) task->cancel(nullptr);  // passed on, or taken out of its list
   }
   const std::int64_t limit = detail::real_kernel().now() + let_go_limit;
-  while (away() && detail::real_kernel().now() < limit) {
-    doorbell_->arm();
-    if (core->announce_sleep()) {
-      ring_->wait(limit - detail::real_kernel().now());
-      core->awake();
-    }
+  // Whoever is no longer in a shared list, and not here yet, will be pushed a few instructions from
+  // now: there is no limit for that, so a hand-over never meets a closed inbox.
+  const auto worth_waiting = [this, limit] {
+    return waits_shared > 0 || (waits_abroad > 0 && detail::real_kernel().now() < limit);
+  };
+  while (worth_waiting()) {
     ring_->reap();
     take_inbox();
     drop_queued();  // an answer among it lets go
+    doorbell_->arm();
+    if (worth_waiting() && core->announce_sleep()) {
+      ring_->wait(limit - detail::real_kernel().now());
+      core->awake();
+    }
   }
 }
 

@@ -16,7 +16,7 @@ using Names = std::set<std::string, std::less<>>;
 const std::array<Names, 6>& runtime_layers() {
   static const std::array<Names, 6> layers = {{
       {"error", "concepts", "clock", "stats", "atomic", "intrusive_list", "immovable", "runnable",
-       "safe_temporary", "sanitizer", "fork", "cpu", "cpus", "uring_compat"},
+       "safe_temporary", "sanitizer", "fork", "cpu", "cpus", "uring_compat", "spin_lock"},
       {"ring", "ring_setup", "kernel", "kernel_ops", "context", "loop_core", "loop_state", "inbox",
        "steal_queue", "timer_heap", "frame_allocator", "operation", "startup_errors"},
       {"loop", "doorbell", "debug", "ready_queue", "callback", "completable", "completion_link",
@@ -24,7 +24,7 @@ const std::array<Names, 6>& runtime_layers() {
       // loop_close ends the tasks that a loop leaves behind, so it stands above the loop's other
       // parts.
       {"future", "task", "task_names", "coro", "promise", "completion_wait", "completion_watch",
-       "held", "executor_job", "wait_queue", "loop_close"},
+       "held", "executor_job", "wait_queue", "shared_wait", "loop_close"},
       {"runtime", "run_threadsafe", "worker", "idle", "executor", "executor_parts", "executor_tbb",
        "thread_pool", "signals"},
       {"executor_shutdown", "gather", "wait", "timeout", "sleep", "task_group", "with",
@@ -36,7 +36,8 @@ const std::array<Names, 6>& runtime_layers() {
 /// What sync/ and io/ may include from runtime/rota/detail/. If they need more, users will miss it
 /// too.
 const Names& open_details() {
-  static const Names names = {"atomic", "bound", "immovable", "operation", "wait_queue"};
+  static const Names names = {"atomic",      "bound",     "immovable", "operation",
+                              "shared_wait", "spin_lock", "wait_queue"};
   return names;
 }
 
@@ -95,11 +96,15 @@ const std::map<std::string, std::string, std::less<>>& tested_through() {
       {"runtime/ring_setup", "runtime_ring_test"},
       {"runtime/runnable", "stress_inbox_test"},
       {"runtime/sanitizer", "runtime_ring_test"},
+      {"runtime/shared_wait", "sync_threadsafe_lock_test"},
+      {"runtime/spin_lock", "sync_threadsafe_lock_test"},
       {"runtime/task_base", "runtime_task_test"},
       {"runtime/task_names", "runtime_task_test"},
       {"runtime/uring_compat", "runtime_ring_test"},
       {"runtime/wait_queue", "sync_lock_test"},
       {"sync/channel_state", "sync_memory_channel_test"},
+      {"sync/future_state", "sync_threadsafe_future_test"},
+      {"sync/queue_items", "sync_threadsafe_queue_test"},
       {"sync/resource", "sync_memory_channel_test"},
   };
   return table;

@@ -1,65 +1,101 @@
 /// shared_wait.hpp: who waits for an object that all threads share, in the order they came. One
-/// mechanism under every thread-safe primitive.
+/// mechanism under every thread-safe primitive; the protocol and its proof: sync/README.md, 5.
 ///
-/// The list belongs to an object, and the object's lock guards both: who gets what is decided under
-/// it, so nothing is handed over twice, or to nobody. Those who wait are tasks of any loop (the
-/// waiter is a part of the awaiter, so waiting allocates nothing) and plain threads.
+/// The lists belong to an object, and its lock guards them: who gets what is decided under it, so
+/// nothing is handed over twice, or to nobody. Those who wait are tasks of any loop and plain
+/// threads. The waiter is a part of the awaiter, so waiting allocates nothing.
 ///
 /// A hand-over is final. Under the lock the giver unlinks the waiter, marks it *granted*, and puts
-/// its task into the inbox of its loop; a cancel or a time-out that comes later finds it unlinked,
-/// and changes nothing. The doorbells are rung when the lock is free again: see Wakes.
+/// its task into the inbox of its loop. A cancel or a time-out that comes later finds it unlinked,
+/// and changes nothing. The doorbells are rung when the lock is free again: see Turn.
 #pragma once
 
+#include <rota/clock.hpp>
 #include <rota/detail/promise.hpp>
 #include <rota/detail/spin_lock.hpp>
 #include <rota/detail/task_base.hpp>
 
 #include <array>
-#include <chrono>
 #include <coroutine>
 #include <cstddef>
-#include <mutex>
+#include <memory>
 #include <optional>
-#include <semaphore>
+#include <utility>
 
 namespace rota::detail {
 
 class SharedWaiter;
+class ThreadPermit;
 
-/// The loops that a hand-over concerns. Made before the lock is taken, so that it ends after it is
-/// free: then each loop is woken, once, however many of its tasks were made ready.
+/// Whom to wake when the lock is free: each loop once, however many of its tasks were made ready.
 class Wakes : Immovable {
  public:
-  Wakes() = default;
+  Wakes() noexcept {}
   ~Wakes() { wake_all(); }
   /// Before something is pushed into the inbox of `core`: what is pushed may end, and its loop too.
   void add(LoopCore& core) noexcept;
+  void add(ThreadPermit& thread) noexcept;
+  /// Into the inbox of `core`; if that is closed, `node` is dropped when the lock is free.
+  void post(LoopCore& core, Runnable& node) noexcept;
+  void wake_all() noexcept {
+    if (count_ != 0 || threads_ != nullptr) wake_each();
+  }
 
  private:
-  void wake_all() noexcept;
+  void wake_each() noexcept;
+  void wake_loops() noexcept;
 
   std::array<LoopCore*, 16> cores_;
   std::size_t count_ = 0;
+  std::shared_ptr<ThreadPermit> threads_;  ///< The first of a list.
+  Runnable* dropped_ = nullptr;            ///< Likewise. Their loops are in cores_.
+};
+
+/// A turn at an object: its lock, held, and whom to wake afterwards.
+struct Turn : Immovable {
+  explicit Turn(SpinLock& lock) noexcept : guard(lock) {}
+  /// Interrupts the turn: wakes whom there is to wake, and calls `function`.
+  template <typename Function>
+  void while_free(Function function) noexcept {
+    guard.while_free([&] {
+      wakes.wake_all();
+      function();
+    });
+  }
+
+  Wakes wakes;  // first, so that it ends last
+  SpinLock::Guard guard;
 };
 
 /// Everything here under the object's lock.
 class SharedWaitList : Immovable {
  public:
+  SharedWaitList() = default;
+  ~SharedWaitList() {
+    if (first_ != nullptr) [[unlikely]]
+      die_with_waiters();
+  }
   bool empty() const noexcept { return first_ == nullptr; }
   std::size_t size() const noexcept { return size_; }
   SharedWaiter* first() const noexcept { return first_; }
   void link(SharedWaiter& waiter) noexcept;
   void unlink(SharedWaiter& waiter) noexcept;
 
-  /// Hands over to `waiter`, which is unlinked. False: its loop has closed, and it has got nothing.
-  [[nodiscard]] bool grant(SharedWaiter& waiter, Wakes& wakes) noexcept;
+  /// Hands over to `waiter`, which is unlinked. It is no longer ours afterwards.
+  void grant(SharedWaiter& waiter, Wakes& wakes) noexcept;
   /// Hands over to the one that has waited longest. False: there was nobody.
-  bool grant_first(Wakes& wakes) noexcept;
+  bool grant_first(Wakes& wakes) noexcept {
+    if (first_ == nullptr) return false;
+    grant(*first_, wakes);
+    return true;
+  }
   void grant_all(Wakes& wakes) noexcept {
     while (grant_first(wakes)) continue;
   }
 
  private:
+  [[noreturn]] void die_with_waiters() const noexcept;
+
   SharedWaiter* first_ = nullptr;
   SharedWaiter* last_ = nullptr;
   std::size_t size_ = 0;
@@ -69,16 +105,21 @@ class SharedWaitList : Immovable {
 /// and after.
 class SharedWaiter {
  public:
+  /// Makes ready who waits. Under the lock, on the giver's thread; the waiter is unlinked.
+  using HandOver = void (*)(SharedWaiter&, Wakes&) noexcept;
+
   bool linked() const noexcept { return linked_; }
   bool granted() const noexcept { return granted_; }
+  SharedWaiter* next() const noexcept { return next_; }  ///< Who came after it, while it is linked.
+  bool handed_over_by(HandOver function) const noexcept { return hand_over_ == function; }
 
  protected:
-  explicit SharedWaiter(TaskBase* task = nullptr) noexcept : task_(task) {}
+  explicit SharedWaiter(HandOver function) noexcept : hand_over_(function) {}
   SharedWaiter(const SharedWaiter&) = delete;
   SharedWaiter& operator=(const SharedWaiter&) = delete;
   ~SharedWaiter() = default;
 
-  TaskBase* task_;  ///< Null: a plain thread; or an awaiter that has not waited yet.
+  HandOver hand_over_;
 
  private:
   friend class SharedWaitList;
@@ -88,43 +129,76 @@ class SharedWaiter {
   bool granted_ = false;
 };
 
-/// Base of the awaiters. May be moved until it is awaited.
+/// Base of the awaiters: all that there is to know about tasks here. May be moved until it is
+/// awaited; awaited once.
 class SharedTaskWait : public Waiting, public SharedWaiter {
  protected:
-  SharedTaskWait(SpinLock& lock, SharedWaitList& list) noexcept
-      : Waiting(&SharedTaskWait::cancel), lock_(&lock), list_(&list) {}
-  SharedTaskWait(SharedTaskWait&& other) noexcept : SharedTaskWait(*other.lock_, *other.list_) {}
+  SharedTaskWait(SpinLock& lock, SharedWaitList& list,
+                 Cancel function = &SharedTaskWait::cancel) noexcept
+      : Waiting(function), SharedWaiter(&SharedTaskWait::to_task), lock_(&lock), list_(&list) {}
+  SharedTaskWait(SharedTaskWait&& other) noexcept
+      : Waiting(std::move(other)),
+        SharedWaiter(&SharedTaskWait::to_task),
+        lock_(other.lock_),
+        list_(other.list_) {}
   ~SharedTaskWait() = default;
 
   SpinLock& lock() const noexcept { return *lock_; }
   SharedWaitList& list() const noexcept { return *list_; }
+  /// Where it waits from here on: before it waits, or under the lock.
+  void wait_in(SharedWaitList& list) noexcept { list_ = &list; }
   bool waited() const noexcept { return task_ != nullptr; }
+  TaskBase& task() const noexcept { return *task_; }
+
   /// The lock is held. The task waits at `leaf`; unless a cancel is due, which leave() will throw.
   void park(TaskBase& task, std::coroutine_handle<> leaf) noexcept;
+  /// The same for waits that a cancel does not end. It is linked by the caller.
+  void begin(TaskBase& task, std::coroutine_handle<> leaf) noexcept;
+  /// Owner's thread. It is unlinked, and its task goes on.
+  void go_on() noexcept;
+  /// This thread waits, instead of a task. Before it is linked.
+  void be_thread(ThreadPermit& permit) noexcept {
+    hand_over_ = &SharedTaskWait::to_thread;
+    thread_ = &permit;
+  }
+  /// The thread that it is waits, linked; the lock is free meanwhile. False: the time was over
+  /// first, and it is linked still.
+  bool wait_as_thread(Turn& turn, std::optional<Duration> timeout) noexcept;
+
   /// First thing in await_resume. Errors: CancelledError, and then nothing was handed over.
   void leave() {
     if (task_ != nullptr) [[unlikely]]
       leave_waited();
   }
-  /// In the destructor: something was handed over, and the frame is destroyed without having seen
-  /// it (its loop closes): it must be passed on.
+  /// As leave(), but a cancel is the caller's business.
+  void arrive() noexcept;
+  /// In the destructor: the frame is destroyed while its task waits, because the loop closes.
+  bool lost() const noexcept { return task_ != nullptr && !left_; }
+  /// And something was handed over already: it must be passed on.
   bool lost_grant() const noexcept { return granted() && !left_; }
 
  private:
-  friend class SharedWaitList;
   void leave_waited();
   void come_home() noexcept;
   static void cancel(Waiting& waiting, TaskBase& task) noexcept;
+  static void to_task(SharedWaiter& waiter, Wakes& wakes) noexcept;
+  static void to_thread(SharedWaiter& waiter, Wakes& wakes) noexcept;
 
   SpinLock* lock_;
   SharedWaitList* list_;
+  TaskBase* task_ = nullptr;  ///< Set once a task waits.
+  ThreadPermit* thread_ = nullptr;
   bool outside_ = false;  ///< Linked, or on the way home through the inbox.
   bool left_ = false;
 };
 
-/// The three functions of an awaiter over two of Derived's: `bool attempt() noexcept` takes what is
-/// wanted if it can be had now; `bool attempt_locked() noexcept` does so under the lock, and if it
-/// cannot be had, leaves word that somebody waits. await_resume is Derived's.
+/// For *_blocking forms. Errors: RuntimeError on a loop's thread; std::bad_alloc.
+ThreadPermit& permit_to_block(const char* blocking, const char* awaitable);
+
+/// The functions of an awaiter over two of Derived's, neither of which waits: `bool attempt()
+/// noexcept` takes what is wanted if it can be had at once; `bool attempt_locked(Turn&) noexcept`
+/// does so under the lock, and if it cannot be had, leaves word that somebody waits. await_resume
+/// is Derived's.
 template <typename Derived>
 class SharedAwaiter : public SharedTaskWait {
  public:
@@ -132,24 +206,40 @@ class SharedAwaiter : public SharedTaskWait {
   template <typename Promise>
   bool await_suspend(std::coroutine_handle<Promise> handle) noexcept {
     TaskBase& task = *handle.promise().task;
-    if (running_loop->budget > 0) return wait(task, handle);
+    if (running_loop->budget > 0) return derived().wait(task, handle);
     task.queue_attempt(*this, handle, &SharedAwaiter::run_attempt);
     return true;
+  }
+
+  /// Instead of co_await, for plain threads; then await_resume() gives the result. False: the time
+  /// is over. Errors: RuntimeError on a loop's thread, which says to write `awaitable` instead.
+  bool block(const char* blocking, const char* awaitable,
+             std::optional<Duration> timeout = std::nullopt) {
+    ThreadPermit& permit = permit_to_block(blocking, awaitable);
+    if (derived().attempt()) return true;
+    Turn turn(lock());
+    if (derived().attempt_locked(turn)) return true;
+    be_thread(permit);
+    list().link(*this);
+    if (wait_as_thread(turn, timeout)) return true;
+    list().unlink(*this);
+    return false;
   }
 
  protected:
   using SharedTaskWait::SharedTaskWait;
 
- private:
-  Derived& derived() noexcept { return static_cast<Derived&>(*this); }
-
   /// False: it need not wait.
   bool wait(TaskBase& task, std::coroutine_handle<> leaf) noexcept {
-    const std::lock_guard guard(lock());
-    if (derived().attempt_locked()) return false;
+    Turn turn(lock());
+    if (derived().attempt_locked(turn)) return false;
     park(task, leaf);
     return true;
   }
+
+ private:
+  Derived& derived() noexcept { return static_cast<Derived&>(*this); }
+
   /// The fairness re-queue is over.
   static void run_attempt(Runnable& node, bool dropped) noexcept {
     TaskBase& task = TaskBase::of_attempt(node);
@@ -158,21 +248,5 @@ class SharedAwaiter : public SharedTaskWait {
     if (self.attempt() || !self.wait(task, task.resume_point())) task.resume_now();
   }
 };
-
-/// A plain thread that waits, on its stack.
-class SharedThreadWait : public SharedWaiter {
- public:
-  /// The lock is held; it is free while the thread waits, and held again afterwards. True: granted.
-  /// False: the time is over.
-  bool wait(std::unique_lock<SpinLock>& lock, SharedWaitList& list,
-            std::optional<std::chrono::nanoseconds> timeout) noexcept;
-
- private:
-  friend class SharedWaitList;
-  std::binary_semaphore woken_{0};
-};
-
-/// For the *_blocking forms. Errors: RuntimeError on a loop's thread, which must not be blocked.
-void require_plain_thread(const char* blocking, const char* awaitable);
 
 }  // namespace rota::detail
