@@ -3,11 +3,11 @@
 /// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours; the order
 /// lists are CPython 3.15's.
 
-#include <rota/barrier.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 
 #include "support/barrier_meeting.hpp"
+#include "support/family.hpp"
 #include "support/observe.hpp"
 #include "support/test_loop.hpp"
 
@@ -23,7 +23,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace rota::testing_support;
-using rota::Barrier;
 using rota::BrokenBarrierError;
 using rota::Coro;
 using rota::sleep;

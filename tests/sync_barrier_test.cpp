@@ -3,7 +3,6 @@
 /// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours; the order
 /// lists are CPython 3.15's.
 
-#include <rota/barrier.hpp>
 #include <rota/error.hpp>
 #include <rota/task.hpp>
 #include <rota/timeout.hpp>
@@ -11,6 +10,7 @@
 
 #include "support/barrier_meeting.hpp"
 #include "support/contenders.hpp"
+#include "support/family.hpp"
 #include "support/observe.hpp"
 #include "support/outcome.hpp"
 #include "support/test_loop.hpp"
@@ -27,7 +27,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace rota::testing_support;
-using rota::Barrier;
 using rota::Coro;
 using rota::current_task;
 using rota::Task;

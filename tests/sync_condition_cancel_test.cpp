@@ -4,13 +4,13 @@
 /// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours; the order
 /// lists are CPython 3.15's.
 
-#include <rota/condition.hpp>
 #include <rota/error.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 
 #include "support/condition_waiters.hpp"
 #include "support/contenders.hpp"
+#include "support/family.hpp"
 #include "support/outcome.hpp"
 #include "support/test_loop.hpp"
 
@@ -26,7 +26,6 @@ namespace {
 using namespace std::chrono_literals;
 using namespace rota::testing_support;
 using rota::CancelledError;
-using rota::Condition;
 using rota::Coro;
 using rota::create_task;
 using rota::current_task;

@@ -4,9 +4,7 @@
 /// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours; the order
 /// lists are CPython 3.15's.
 
-#include <rota/condition.hpp>
 #include <rota/error.hpp>
-#include <rota/lock.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 #include <rota/timeout.hpp>
@@ -15,6 +13,7 @@
 
 #include "support/condition_waiters.hpp"
 #include "support/contenders.hpp"
+#include "support/family.hpp"
 #include "support/observe.hpp"
 #include "support/test_loop.hpp"
 
@@ -30,9 +29,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace rota::testing_support;
-using rota::Condition;
 using rota::Coro;
-using rota::Lock;
 using rota::RuntimeError;
 using rota::sleep;
 using rota::with;

@@ -3,13 +3,13 @@
 /// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours.
 
 #include <rota/error.hpp>
-#include <rota/event.hpp>
 #include <rota/loop.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 
 #include "support/cancel_matrix.hpp"
 #include "support/contenders.hpp"
+#include "support/family.hpp"
 #include "support/outcome.hpp"
 #include "support/test_loop.hpp"
 
@@ -29,7 +29,6 @@ using rota::CancelledError;
 using rota::Coro;
 using rota::create_task;
 using rota::current_task;
-using rota::Event;
 using rota::LoopOptions;
 using rota::sleep;
 using rota::Task;

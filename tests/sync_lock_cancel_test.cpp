@@ -4,13 +4,13 @@
 /// rota's decisions.
 
 #include <rota/error.hpp>
-#include <rota/lock.hpp>
 #include <rota/loop.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 
 #include "support/cancel_matrix.hpp"
 #include "support/contenders.hpp"
+#include "support/family.hpp"
 #include "support/lock_contest.hpp"
 #include "support/outcome.hpp"
 #include "support/test_loop.hpp"
@@ -29,7 +29,6 @@ using rota::CancelledError;
 using rota::Coro;
 using rota::create_task;
 using rota::current_task;
-using rota::Lock;
 using rota::LoopOptions;
 using rota::sleep;
 using rota::Task;

@@ -6,7 +6,6 @@
 
 #include <rota/concepts.hpp>
 #include <rota/error.hpp>
-#include <rota/lock.hpp>
 #include <rota/loop.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
@@ -15,6 +14,7 @@
 
 #include "support/cancel_matrix.hpp"
 #include "support/contenders.hpp"
+#include "support/family.hpp"
 #include "support/lock_contest.hpp"
 #include "support/observe.hpp"
 #include "support/test_loop.hpp"
@@ -36,7 +36,6 @@ using namespace std::chrono_literals;
 using namespace rota::testing_support;
 using rota::Coro;
 using rota::create_task;
-using rota::Lock;
 using rota::LoopOptions;
 using rota::RuntimeError;
 using rota::sleep;

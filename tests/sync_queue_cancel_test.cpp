@@ -4,10 +4,10 @@
 /// The statements quoted are asyncio's, by their numbers in the catalogue of behaviours; the order
 /// lists are CPython 3.15's.
 
-#include <rota/queue.hpp>
 #include <rota/task.hpp>
 #include <rota/timeout.hpp>
 
+#include "support/family.hpp"
 #include "support/observe.hpp"
 #include "support/outcome.hpp"
 #include "support/queue_market.hpp"
@@ -26,7 +26,6 @@ using namespace std::chrono_literals;
 using namespace rota::testing_support;
 using rota::Coro;
 using rota::current_task;
-using rota::Queue;
 using testing::ElementsAre;
 
 using Fifo = Market<Queue<int>>;

@@ -4,10 +4,10 @@
 /// lists are CPython 3.15's.
 
 #include <rota/error.hpp>
-#include <rota/queue.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 
+#include "support/family.hpp"
 #include "support/outcome.hpp"
 #include "support/queue_market.hpp"
 #include "support/test_loop.hpp"
@@ -26,9 +26,6 @@ namespace {
 using namespace std::chrono_literals;
 using namespace rota::testing_support;
 using rota::Coro;
-using rota::LifoQueue;
-using rota::PriorityQueue;
-using rota::Queue;
 using rota::QueueShutDown;
 using rota::sleep;
 using rota::Task;

@@ -5,13 +5,13 @@
 /// lists are CPython 3.15's.
 
 #include <rota/loop.hpp>
-#include <rota/queue.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 #include <rota/timeout.hpp>
 
 #include "support/cancel_matrix.hpp"
 #include "support/contenders.hpp"
+#include "support/family.hpp"
 #include "support/observe.hpp"
 #include "support/queue_market.hpp"
 #include "support/test_loop.hpp"
@@ -34,10 +34,7 @@ using namespace rota::testing_support;
 using rota::Coro;
 using rota::create_task;
 using rota::current_task;
-using rota::LifoQueue;
 using rota::LoopOptions;
-using rota::PriorityQueue;
-using rota::Queue;
 using rota::QueueEmpty;
 using rota::QueueFull;
 using rota::sleep;

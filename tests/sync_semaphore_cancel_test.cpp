@@ -5,12 +5,12 @@
 /// lists are CPython 3.15's.
 
 #include <rota/error.hpp>
-#include <rota/semaphore.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 #include <rota/timeout.hpp>
 
 #include "support/contenders.hpp"
+#include "support/family.hpp"
 #include "support/observe.hpp"
 #include "support/outcome.hpp"
 #include "support/semaphore_contest.hpp"
@@ -26,10 +26,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace rota::testing_support;
-using rota::BoundedSemaphore;
 using rota::Coro;
 using rota::current_task;
-using rota::Semaphore;
 using rota::sleep;
 using rota::Task;
 using rota::ValueError;

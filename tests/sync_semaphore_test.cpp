@@ -6,13 +6,13 @@
 
 #include <rota/error.hpp>
 #include <rota/loop.hpp>
-#include <rota/semaphore.hpp>
 #include <rota/sleep.hpp>
 #include <rota/task.hpp>
 #include <rota/with.hpp>
 
 #include "support/cancel_matrix.hpp"
 #include "support/contenders.hpp"
+#include "support/family.hpp"
 #include "support/observe.hpp"
 #include "support/semaphore_contest.hpp"
 #include "support/test_loop.hpp"
@@ -31,11 +31,9 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace rota::testing_support;
-using rota::BoundedSemaphore;
 using rota::Coro;
 using rota::create_task;
 using rota::LoopOptions;
-using rota::Semaphore;
 using rota::sleep;
 using rota::ValueError;
 using rota::with;

@@ -1,10 +1,10 @@
 /// barrier_meeting.hpp: a Barrier and who comes to it.
 #pragma once
 
-#include <rota/barrier.hpp>
 #include <rota/error.hpp>
 #include <rota/task.hpp>
 
+#include "support/family.hpp"
 #include "support/test_loop.hpp"
 
 #include <gmock/gmock.h>

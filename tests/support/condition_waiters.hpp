@@ -1,10 +1,10 @@
 /// condition_waiters.hpp: a Condition and who waits in it.
 #pragma once
 
-#include <rota/condition.hpp>
 #include <rota/error.hpp>
 #include <rota/task.hpp>
 
+#include "support/family.hpp"
 #include "support/test_loop.hpp"
 
 #include <gtest/gtest.h>

@@ -1,10 +1,10 @@
 /// lock_contest.hpp: a Lock, its holder, and who waits for it.
 #pragma once
 
-#include <rota/lock.hpp>
 #include <rota/task.hpp>
 
 #include "support/contenders.hpp"
+#include "support/family.hpp"
 #include "support/test_loop.hpp"
 
 #include <string>

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <rota/error.hpp>
-#include <rota/queue.hpp>
 #include <rota/task.hpp>
 
+#include "support/family.hpp"
 #include "support/test_loop.hpp"
 
 #include <string>

@@ -1,10 +1,10 @@
 /// semaphore_contest.hpp: a Semaphore and who wants its tokens.
 #pragma once
 
-#include <rota/semaphore.hpp>
 #include <rota/task.hpp>
 
 #include "support/contenders.hpp"
+#include "support/family.hpp"
 #include "support/test_loop.hpp"
 
 #include <cstddef>
