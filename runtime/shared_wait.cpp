@@ -148,7 +148,7 @@ void SharedTaskWait::to_task(SharedWaiter& waiter, Wakes& wakes) noexcept {
   auto& self = static_cast<SharedTaskWait&>(waiter);
   TaskBase& task = *self.task_;
   if (task.owned_here()) {
-    self.go_on();
+    running_loop->ready.push(static_cast<ReadyNode&>(task));
     return;
   }
   LoopCore& core = *task.core();
@@ -174,7 +174,6 @@ void SharedTaskWait::arrive() noexcept {
     come_home();
     lock_->pass();  // who handed over may still hold it; after us the object may be destroyed
   }
-  left_ = true;
 }
 
 void SharedTaskWait::leave_waited() {
@@ -183,14 +182,14 @@ void SharedTaskWait::leave_waited() {
   task_->overtake_cancel();
 }
 
-void SharedTaskWait::cancel(Waiting& waiting, TaskBase& /*task*/) noexcept {
-  auto& self = static_cast<SharedTaskWait&>(waiting);
+bool SharedTaskWait::end_wait() noexcept {
   {
-    const SpinLock::Guard guard(*self.lock_);
-    if (!self.linked()) return;  // it was granted, and is in our inbox or queue
-    self.list_->unlink(self);
+    const SpinLock::Guard guard(*lock_);
+    if (!linked()) return false;  // it was granted, and is in our inbox or ready queue
+    list_->unlink(*this);
   }
-  self.go_on();
+  go_on();
+  return true;
 }
 
 // --- threads ----------------------------------------------------------------------------------
@@ -209,8 +208,8 @@ bool SharedTaskWait::wait_as_thread(Turn& turn, std::optional<Duration> timeout)
     }
   });
   if (linked()) return false;
+  // Who handed over has freed the lock: nobody is at our stack any more.
   if (!permitted) turn.while_free([&] { thread_->acquire(); });  // it is on its way
-  left_ = true;  // and who handed over has freed the lock: nobody is at our stack any more
   return true;
 }
 

@@ -131,6 +131,7 @@ void TaskBase::finish_cancelled_unstarted(LoopState& loop) noexcept {
   loop.current_task = this;
   loop.context_slot = &context;
   root().destroy();
+  loop.given_up = nullptr;
   loop.current_task = nullptr;
   loop.context_slot = nullptr;
   leave_loop(loop, Outcome::cancelled);

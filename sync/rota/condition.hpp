@@ -30,6 +30,11 @@ class [[nodiscard("a wait does nothing until it is awaited")]] ConditionAwaiter 
     : public Parked {
  public:
   explicit ConditionAwaiter(Condition& condition) noexcept;
+  ConditionAwaiter(ConditionAwaiter&&) noexcept = default;
+  ~ConditionAwaiter() {
+    if (waited() && !returned_) [[unlikely]]
+      running_loop->given_up = &lock_;
+  }
   bool await_ready() const noexcept { return false; }
   template <typename Promise>
   void await_suspend(std::coroutine_handle<Promise> handle) {
@@ -42,6 +47,8 @@ class [[nodiscard("a wait does nothing until it is awaited")]] ConditionAwaiter 
   static void lock_again(Runnable& node, bool dropped) noexcept;
 
   Condition& condition_;
+  Lock& lock_;
+  bool returned_ = false;
 };
 
 }  // namespace detail
@@ -110,7 +117,7 @@ class Condition : detail::Immovable {
 namespace detail {
 
 inline ConditionAwaiter::ConditionAwaiter(Condition& condition) noexcept
-    : Parked(condition.waiters_), condition_(condition) {}
+    : Parked(condition.waiters_), condition_(condition), lock_(condition.lock_) {}
 
 inline void ConditionAwaiter::wait(TaskBase& task, std::coroutine_handle<> leaf) {
   condition_.lock_.release();
@@ -137,7 +144,8 @@ inline void ConditionAwaiter::lock_again(Runnable& node, bool dropped) noexcept 
 }
 
 inline bool ConditionAwaiter::await_resume() {
-  condition_.lock_.locked_ = true;  // we are its first waiter, or have it already
+  returned_ = true;
+  lock_.locked_ = true;  // we are its first waiter, or have it already
   if (leave()) [[unlikely]] {
     // It may have been meant for us; if not, somebody looks once in vain.
     condition_.waiters_.wake(1);

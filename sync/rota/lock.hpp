@@ -36,6 +36,11 @@ class [[nodiscard("an acquire does nothing until it is awaited")]] LockAwaiter
   Lock& lock_;
 };
 
+/// The loop closes and destroys the frames of a task that has given up `lock` in a wait.
+inline bool given_up(const void* lock) noexcept {
+  return running_loop != nullptr && running_loop->given_up == lock;
+}
+
 }  // namespace detail
 
 /// What `co_await x.scoped()` gives: calls x.release() when it goes.
@@ -46,7 +51,7 @@ class [[nodiscard("it releases at once if nobody keeps it")]] Scoped {
   Scoped(Scoped&& other) noexcept : held_(std::exchange(other.held_, nullptr)) {}
   Scoped& operator=(Scoped&&) = delete;
   ~Scoped() {
-    if (held_ != nullptr) held_->release();
+    if (held_ != nullptr && !detail::given_up(held_)) held_->release();
   }
 
  private:

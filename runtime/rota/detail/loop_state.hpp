@@ -58,6 +58,9 @@ class LoopState : Immovable {
   ExecutorJob* executor_jobs = nullptr;  ///< Calls that have not come back, newest first.
   bool executors_closed = false;         ///< No more calls: shutdown_default_executor().
   bool closing = false;                  ///< close() has begun: nothing new can be made here.
+  /// While close() destroys the frames of a task: the lock that its wait in a Condition has given
+  /// up, so that the scopes around that do not hold it.
+  const void* given_up = nullptr;
 
   // Counters, always on.
   std::uint64_t steps_total = 0;

@@ -133,8 +133,7 @@ class SharedWaiter {
 /// awaited; awaited once.
 class SharedTaskWait : public Waiting, public SharedWaiter {
  protected:
-  SharedTaskWait(SpinLock& lock, SharedWaitList& list,
-                 Cancel function = &SharedTaskWait::cancel) noexcept
+  SharedTaskWait(SpinLock& lock, SharedWaitList& list, Cancel function) noexcept
       : Waiting(function), SharedWaiter(&SharedTaskWait::to_task), lock_(&lock), list_(&list) {}
   SharedTaskWait(SharedTaskWait&& other) noexcept
       : Waiting(std::move(other)),
@@ -154,8 +153,13 @@ class SharedTaskWait : public Waiting, public SharedWaiter {
   void park(TaskBase& task, std::coroutine_handle<> leaf) noexcept;
   /// The same for waits that a cancel does not end. It is linked by the caller.
   void begin(TaskBase& task, std::coroutine_handle<> leaf) noexcept;
-  /// Owner's thread. It is unlinked, and its task goes on.
+  /// A cancel. True: it has ended the wait. False: something was handed over before.
+  bool end_wait() noexcept;
+  /// It is unlinked, and its task goes on.
   void go_on() noexcept;
+  /// In a cancel: its loop closes, so nobody will see what was handed over: it must be passed on,
+  /// now, while its object is there. Afterwards frames are destroyed in any order.
+  bool is_lost() noexcept { return running_loop->closing && !std::exchange(lost_, true); }
   /// This thread waits, instead of a task. Before it is linked.
   void be_thread(ThreadPermit& permit) noexcept {
     hand_over_ = &SharedTaskWait::to_thread;
@@ -172,15 +176,10 @@ class SharedTaskWait : public Waiting, public SharedWaiter {
   }
   /// As leave(), but a cancel is the caller's business.
   void arrive() noexcept;
-  /// In the destructor: the frame is destroyed while its task waits, because the loop closes.
-  bool lost() const noexcept { return task_ != nullptr && !left_; }
-  /// And something was handed over already: it must be passed on.
-  bool lost_grant() const noexcept { return granted() && !left_; }
 
  private:
   void leave_waited();
   void come_home() noexcept;
-  static void cancel(Waiting& waiting, TaskBase& task) noexcept;
   static void to_task(SharedWaiter& waiter, Wakes& wakes) noexcept;
   static void to_thread(SharedWaiter& waiter, Wakes& wakes) noexcept;
 
@@ -188,17 +187,18 @@ class SharedTaskWait : public Waiting, public SharedWaiter {
   SharedWaitList* list_;
   TaskBase* task_ = nullptr;  ///< Set once a task waits.
   ThreadPermit* thread_ = nullptr;
-  bool outside_ = false;  ///< Linked, or on the way home through the inbox.
-  bool left_ = false;
+  bool outside_ = false;  ///< Linked, or on the way home through the inbox or the ready queue.
+  bool lost_ = false;     ///< See is_lost().
 };
 
 /// For *_blocking forms. Errors: RuntimeError on a loop's thread; std::bad_alloc.
 ThreadPermit& permit_to_block(const char* blocking, const char* awaitable);
 
-/// The functions of an awaiter over two of Derived's, neither of which waits: `bool attempt()
+/// The functions of an awaiter over three of Derived's, none of which waits: `bool attempt()
 /// noexcept` takes what is wanted if it can be had at once; `bool attempt_locked(Turn&) noexcept`
-/// does so under the lock, and if it cannot be had, leaves word that somebody waits. await_resume
-/// is Derived's.
+/// does so under the lock, and if it cannot be had, leaves word that somebody waits; `void
+/// withdraw() noexcept`, if there is something to pass on: see is_lost(). await_resume is
+/// Derived's.
 template <typename Derived>
 class SharedAwaiter : public SharedTaskWait {
  public:
@@ -227,7 +227,9 @@ class SharedAwaiter : public SharedTaskWait {
   }
 
  protected:
-  using SharedTaskWait::SharedTaskWait;
+  SharedAwaiter(SpinLock& lock, SharedWaitList& list,
+                Cancel function = &SharedAwaiter::cancel) noexcept
+      : SharedTaskWait(lock, list, function) {}
 
   /// False: it need not wait.
   bool wait(TaskBase& task, std::coroutine_handle<> leaf) noexcept {
@@ -236,10 +238,15 @@ class SharedAwaiter : public SharedTaskWait {
     park(task, leaf);
     return true;
   }
+  void withdraw() noexcept {}
 
  private:
   Derived& derived() noexcept { return static_cast<Derived&>(*this); }
 
+  static void cancel(Waiting& waiting, TaskBase& /*task*/) noexcept {
+    auto& self = static_cast<Derived&>(static_cast<SharedTaskWait&>(waiting));
+    if (!self.end_wait() && self.is_lost()) self.withdraw();
+  }
   /// The fairness re-queue is over.
   static void run_attempt(Runnable& node, bool dropped) noexcept {
     TaskBase& task = TaskBase::of_attempt(node);

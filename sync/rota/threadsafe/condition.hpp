@@ -52,10 +52,13 @@ class [[nodiscard("a wait does nothing until it is awaited")]] ConditionAwaiter 
   /// It is in no list: it waits for the lock now, or has it at once.
   void lock_again(rota::detail::Turn& turn) noexcept;
   static void cancel(rota::detail::Waiting& waiting, rota::detail::TaskBase& task) noexcept;
+  void withdraw(rota::detail::Turn& turn) noexcept;
 
   Condition& condition_;
+  Lock& lock_;
   bool notified_ = false;
   bool cancelled_ = false;  ///< Before it had the lock again.
+  bool gave_up_ = false;    ///< Its frame is destroyed, and the scopes around it hold no lock.
 };
 
 }  // namespace detail
@@ -140,21 +143,19 @@ namespace detail {
 
 inline ConditionAwaiter::ConditionAwaiter(Condition& condition) noexcept
     : SharedTaskWait(condition.lock_.guard_, condition.waiters_, &ConditionAwaiter::cancel),
-      condition_(condition) {}
+      condition_(condition),
+      lock_(condition.lock_) {}
 
 inline ConditionAwaiter::~ConditionAwaiter() {
-  if (!lost()) [[likely]]
-    return;
-  rota::detail::Turn turn(lock());
-  if (notified_) condition_.notify(1, turn);
-  if (granted()) condition_.lock_.pass_on(turn);
+  if (gave_up_) [[unlikely]]
+    rota::detail::running_loop->given_up = &lock_;
 }
 
 inline void ConditionAwaiter::wait(rota::detail::TaskBase& task,
                                    std::coroutine_handle<> leaf) noexcept {
   rota::detail::Turn turn(lock());
   begin(task, leaf);
-  condition_.lock_.pass_on(turn);
+  lock_.pass_on(turn);
   cancelled_ = task.cancel_due();
   if (cancelled_) {
     lock_again(turn);
@@ -164,11 +165,10 @@ inline void ConditionAwaiter::wait(rota::detail::TaskBase& task,
 }
 
 inline void ConditionAwaiter::lock_again(rota::detail::Turn& turn) noexcept {
-  Lock& lock = condition_.lock_;
-  wait_in(lock.waiters_);
-  lock.waiters_.link(*this);
+  wait_in(lock_.waiters_);
+  lock_.waiters_.link(*this);
   if (turn.guard.state == Lock::free) {
-    lock.pass_on(turn);  // nobody waits for a free lock: we get it
+    lock_.pass_on(turn);  // nobody waits for a free lock: we get it
   } else {
     turn.guard.state = Lock::contended;
   }
@@ -178,17 +178,25 @@ inline void ConditionAwaiter::cancel(rota::detail::Waiting& waiting,
                                      rota::detail::TaskBase& /*task*/) noexcept {
   auto& self = static_cast<ConditionAwaiter&>(waiting);
   rota::detail::Turn turn(self.lock());
-  if (!self.linked()) return;  // it has the lock: the cancel comes too late
-  self.cancelled_ = true;
-  const bool closing = rota::detail::running_loop->closing;
-  const bool waits_for_lock = &self.list() == &self.condition_.lock_.waiters_;
-  if (waits_for_lock && !closing) return;  // it goes on when it has the lock
-  self.list().unlink(self);
-  if (closing) {
-    self.go_on();
-  } else {
+  if (rota::detail::running_loop->closing) {
+    if (self.is_lost()) self.withdraw(turn);
+  } else if (self.linked()) {
+    self.cancelled_ = true;
+    if (&self.list() != &self.condition_.waiters_) return;  // it goes on when it has the lock
+    self.list().unlink(self);
     self.lock_again(turn);
+  }  // else it has the lock: the cancel comes too late
+}
+
+/// Its loop closes.
+inline void ConditionAwaiter::withdraw(rota::detail::Turn& turn) noexcept {
+  gave_up_ = true;
+  if (linked()) {
+    list().unlink(*this);
+    go_on();
   }
+  if (notified_) condition_.notify(1, turn);
+  if (granted()) lock_.pass_on(turn);
 }
 
 inline bool ConditionAwaiter::await_resume() {
@@ -208,7 +216,7 @@ inline bool ConditionAwaiter::block(std::optional<Duration> timeout) {
   be_thread(rota::detail::permit_to_block("Condition.wait_blocking", "condition.wait()"));
   rota::detail::Turn turn(lock());
   list().link(*this);
-  condition_.lock_.pass_on(turn);
+  lock_.pass_on(turn);
   if (wait_as_thread(turn, timeout)) return true;
   if (!notified_) {
     list().unlink(*this);

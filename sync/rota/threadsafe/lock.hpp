@@ -25,10 +25,9 @@ class [[nodiscard("an acquire does nothing until it is awaited")]] LockAwaiter
     : public rota::detail::SharedAwaiter<LockAwaiter> {
  public:
   explicit LockAwaiter(Lock& lock) noexcept;
-  LockAwaiter(LockAwaiter&&) noexcept = default;
-  ~LockAwaiter();
   bool attempt() noexcept;
   bool attempt_locked(rota::detail::Turn& turn) noexcept;
+  void withdraw() noexcept;
   void await_resume() { leave(); }
 
  private:
@@ -97,15 +96,11 @@ namespace detail {
 inline LockAwaiter::LockAwaiter(Lock& lock) noexcept
     : SharedAwaiter<LockAwaiter>(lock.guard_, lock.waiters_), lock_(lock) {}
 
-inline LockAwaiter::~LockAwaiter() {
-  if (lost_grant()) [[unlikely]]
-    lock_.release();
-}
-
 inline bool LockAwaiter::attempt() noexcept { return lock_.acquire_free(); }
 inline bool LockAwaiter::attempt_locked(rota::detail::Turn& turn) noexcept {
   return lock_.acquire_or_contend(turn);
 }
+inline void LockAwaiter::withdraw() noexcept { lock_.release(); }
 
 }  // namespace detail
 

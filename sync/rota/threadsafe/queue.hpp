@@ -129,11 +129,6 @@ class BasicQueue : public QueueBase {
    public:
     explicit GetAwaiter(BasicQueue& queue) noexcept
         : rota::detail::SharedAwaiter<GetAwaiter>(queue.guard_, queue.getters_), queue_(queue) {}
-    GetAwaiter(GetAwaiter&&) noexcept = default;
-    ~GetAwaiter() {
-      if (this->lost_grant() && !item_.empty()) [[unlikely]]
-        queue_.put_back(item_);
-    }
     bool attempt() noexcept {
       rota::detail::Turn turn(this->lock());
       return attempt_locked(turn);

@@ -27,10 +27,9 @@ class [[nodiscard("an acquire does nothing until it is awaited")]] SemaphoreAwai
     : public rota::detail::SharedAwaiter<SemaphoreAwaiter> {
  public:
   explicit SemaphoreAwaiter(Semaphore& semaphore) noexcept;
-  SemaphoreAwaiter(SemaphoreAwaiter&&) noexcept = default;
-  ~SemaphoreAwaiter();
   bool attempt() noexcept;
   bool attempt_locked(rota::detail::Turn& turn) noexcept;
+  void withdraw() noexcept;
   void await_resume() { leave(); }
 
  private:
@@ -123,15 +122,11 @@ inline SemaphoreAwaiter::SemaphoreAwaiter(Semaphore& semaphore) noexcept
     : SharedAwaiter<SemaphoreAwaiter>(semaphore.guard_, semaphore.waiters_),
       semaphore_(semaphore) {}
 
-inline SemaphoreAwaiter::~SemaphoreAwaiter() {
-  if (lost_grant()) [[unlikely]]
-    semaphore_.release();
-}
-
 inline bool SemaphoreAwaiter::attempt() noexcept { return semaphore_.acquire_free(); }
 inline bool SemaphoreAwaiter::attempt_locked(rota::detail::Turn& turn) noexcept {
   return semaphore_.acquire_or_contend(turn);
 }
+inline void SemaphoreAwaiter::withdraw() noexcept { semaphore_.release(); }
 
 }  // namespace detail
 
