@@ -95,6 +95,9 @@ class atomic {
   bool compare_exchange_weak(T& expected, T desired, Order success, Order failure) noexcept {
     return compare_exchange(expected, desired, true, success, failure);
   }
+  bool compare_exchange_weak(T& expected, T desired, Order order) noexcept {
+    return compare_exchange(expected, desired, true, order, order);
+  }
   bool compare_exchange_strong(T& expected, T desired, Order success, Order failure) noexcept {
     return compare_exchange(expected, desired, false, success, failure);
   }

@@ -15,13 +15,16 @@
 #include <initializer_list>
 #include <source_location>
 #include <string>
+#include <utility>
 
 namespace rota::model {
 
 struct Options {
   /// How often an execution may take the turn from a thread that could go on.
   unsigned preemptions = 2;
-  /// Not all executions, but this many random ones, with as many preemptions as they like.
+  /// How many of its loads may read another store than the newest.
+  unsigned late_loads = 2;
+  /// Not all executions, but this many random ones, with as many of both as they like.
   std::size_t random = 0;
   std::uint64_t seed = 1;
   /// An execution of more operations than this does not end: a finding.
@@ -44,6 +47,24 @@ void in_parallel(std::initializer_list<std::function<void()>> threads);
 /// A finding unless `holds`.
 void check(bool holds, const char* what = "a check failed",
            std::source_location where = std::source_location::current());
+
+/// While it lives, its thread does what is not under test: memory may go from thread to thread in
+/// any way.
+class NotUnderTest {
+ public:
+  NotUnderTest() noexcept : outer_(std::exchange(active_, true)) {}
+  NotUnderTest(const NotUnderTest&) = delete;
+  NotUnderTest& operator=(const NotUnderTest&) = delete;
+  ~NotUnderTest() { active_ = outer_; }
+
+  static bool active() noexcept { return active_; }
+  /// A thread begins, or ends.
+  static void set_active(bool active) noexcept { active_ = active; }
+
+ private:
+  inline static bool active_ = true;  ///< Of the thread that has the turn.
+  const bool outer_;
+};
 
 namespace op {
 void begin_wait();

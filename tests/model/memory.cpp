@@ -16,12 +16,13 @@ void Knowledge::has_seen(std::uint32_t location, std::uint32_t store) {
   oldest[location] = std::max(oldest[location], store);
 }
 
-void Memory::begin_execution() {
+void Memory::begin_execution(unsigned late_loads) {
   static std::uint32_t begun = 0;  // in the whole process: statics live through many explorations
   execution_ = ++begun;
   locations_.clear();
   events_.clear();
   single_order_.clear();
+  late_loads_left_ = late_loads;
   spurious_left_ = 1;
 }
 
@@ -77,7 +78,7 @@ std::vector<std::uint32_t> Memory::readable(const Actor& actor, const Cell& cell
                                             std::memory_order order) const {
   const std::uint32_t last = newest(locations_[cell.location]);
   std::vector<std::uint32_t> stores = {last};
-  if (actor.newest_only) return stores;
+  if (actor.newest_only || late_loads_left_ == 0) return stores;
   for (std::uint32_t store = last; store-- > actor.knows.oldest_of(cell.location);) {
     if (order == std::memory_order_seq_cst &&
         !single_order_.has_room_for({actor.id, cell.location,
@@ -91,6 +92,7 @@ std::vector<std::uint32_t> Memory::readable(const Actor& actor, const Cell& cell
 
 void Memory::read(Actor& actor, const Cell& cell, std::uint32_t store, std::memory_order order) {
   actor.knows.has_seen(cell.location, store);
+  if (store != newest(locations_[cell.location])) --late_loads_left_;
   if (acquires(order)) actor.knows.learn(locations_[cell.location].stores[store].released);
   if (actor.waits) actor.looks.push_back({cell.location, store});
 }
@@ -198,6 +200,15 @@ void Memory::write_plain(Actor& actor, Cell& cell, const std::source_location& w
   location.writer = actor.id;
   location.written = ++actor.knows.happened.operations[actor.id];
   location.used.operations[actor.id] = location.written;
+}
+
+void Memory::free(const Actor& actor, const Allocation& allocation) {
+  if (allocation.execution != execution_ ||
+      allocation.operation <= actor.knows.happened.operations[allocation.thread])
+    return;
+  fail("data race: memory that thread " + std::to_string(allocation.thread) +
+       " has allocated is freed by thread " + std::to_string(actor.id) +
+       ", and the one does not happen before the other");
 }
 
 // --- waiting, telling -------------------------------------------------------------------------

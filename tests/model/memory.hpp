@@ -63,6 +63,13 @@ struct Actor {
   }
 };
 
+/// By whom, and with which of its operations; no execution: not by the code under test.
+struct Allocation {
+  std::uint32_t execution = 0;
+  std::uint32_t operation = 0;
+  ThreadId thread = 0;
+};
+
 struct Event {
   ThreadId thread;
   const char* what;
@@ -76,7 +83,8 @@ struct Event {
 class Memory {
  public:
   explicit Memory(Choices& choices) noexcept : choices_(choices) {}
-  void begin_execution();
+  /// In which so many loads may read another store than the newest.
+  void begin_execution(unsigned late_loads);
 
   std::uint64_t load(Actor& actor, Cell& cell, const Order& order);
   void store(Actor& actor, Cell& cell, std::uint64_t value, const Order& order);
@@ -96,6 +104,11 @@ class Memory {
 
   void read_plain(Actor& actor, Cell& cell, const std::source_location& where);
   void write_plain(Actor& actor, Cell& cell, const std::source_location& where);
+
+  Allocation allocate(Actor& actor) noexcept {
+    return {execution_, ++actor.knows.happened.operations[actor.id], actor.id};
+  }
+  void free(const Actor& actor, const Allocation& allocation);
 
   /// Whether something that a waiting thread looked at has changed since.
   bool has_news(const Actor& actor) const noexcept;
@@ -140,8 +153,13 @@ class Memory {
   std::vector<Location> locations_;
   SingleOrder single_order_;
   std::vector<Event> events_;
+  unsigned late_loads_left_ = 0;
   int spurious_left_ = 0;
 };
+
+// For operator new and delete; in explorer.cpp.
+Allocation note_allocation() noexcept;
+void check_free(const Allocation& allocation) noexcept;
 
 /// Ends the execution, and the exploration: something is wrong with the code.
 [[noreturn]] void fail(std::string what);

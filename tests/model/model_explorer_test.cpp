@@ -39,7 +39,7 @@ TEST(Explorer, FindsACheckThatFailsAndSaysHowItCameToIt) {
   EXPECT_THAT(
       finding_of(count_carelessly),
       AllOf(HasSubstr("one is lost"), HasSubstr("load"), HasSubstr("store"), HasSubstr("relaxed"),
-            HasSubstr("model_explorer_test.cpp:"), HasSubstr("ROTA_MODEL_REPLAY=2/")));
+            HasSubstr("model_explorer_test.cpp:"), HasSubstr("ROTA_MODEL_REPLAY=2/2/")));
 }
 
 TEST(Explorer, FindsAnAssertionThatFails) {
@@ -136,6 +136,22 @@ TEST(Explorer, FindsADestructionThatIsNotOrderedAfterTheLastUse) {
        {std::memory_order_release, std::memory_order_acquire, std::memory_order_relaxed}) {
     EXPECT_THAT(finding_of_counting_references(weaker), HasSubstr("data race"));
   }
+}
+
+// Plain objects that the model does not know: what it knows is who allocated them.
+std::string finding_of_handing_memory_on(std::memory_order order) {
+  return finding_of([order] {
+    atomic<std::string*> slot{nullptr};
+    in_parallel({[&] { slot.store(new std::string("text"), order); },
+                 [&] { delete slot.exchange(nullptr, std::memory_order_acquire); }});
+    delete slot.load(std::memory_order_relaxed);
+  });
+}
+
+TEST(Explorer, FindsMemoryThatIsFreedWithoutKnowledgeOfItsAllocation) {
+  EXPECT_EQ(finding_of_handing_memory_on(std::memory_order_release), "");
+  EXPECT_THAT(finding_of_handing_memory_on(std::memory_order_relaxed),
+              HasSubstr("memory that thread 1 has allocated is freed by thread 2"));
 }
 
 TEST(Explorer, FindsAUseAfterTheDestruction) {

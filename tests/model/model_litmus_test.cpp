@@ -24,7 +24,8 @@ using Outcomes = std::set<std::string>;
 /// What `shape` returns, over all executions.
 Outcomes outcomes(const std::function<std::string()>& shape) {
   Outcomes seen;
-  const Result result = explore([&] { seen.insert(shape()); }, {.preemptions = 16});
+  const Result result =
+      explore([&] { seen.insert(shape()); }, {.preemptions = 16, .late_loads = 16});
   EXPECT_EQ(result.finding, "");
   return seen;
 }
