@@ -258,6 +258,9 @@ void TaskBase::throw_cancelled() {
 }
 
 std::string* TaskBase::take_message() noexcept {
+  // acquire: pairs with the compare-exchange in cancel(): whoever saw its cancel in the word, by a
+  // relaxed load too, sees its text.
+  (void)word_.load(std::memory_order_acquire);
   // Usually there is none: no RMW then. acq_rel: pairs with the exchange in cancel().
   if (message_.load(std::memory_order_relaxed) == nullptr) return nullptr;
   return message_.exchange(nullptr, std::memory_order_acq_rel);

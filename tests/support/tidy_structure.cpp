@@ -16,7 +16,8 @@ using Names = std::set<std::string, std::less<>>;
 const std::array<Names, 6>& runtime_layers() {
   static const std::array<Names, 6> layers = {{
       {"error", "concepts", "clock", "stats", "atomic", "intrusive_list", "immovable", "runnable",
-       "safe_temporary", "sanitizer", "fork", "cpu", "cpus", "uring_compat", "spin_lock"},
+       "safe_temporary", "sanitizer", "fork", "this_thread", "cpu", "cpus", "uring_compat",
+       "spin_lock"},
       {"ring", "ring_setup", "kernel", "kernel_ops", "context", "loop_core", "loop_state", "inbox",
        "steal_queue", "timer_heap", "frame_allocator", "operation", "startup_errors"},
       {"loop", "doorbell", "debug", "ready_queue", "callback", "completable", "completion_link",
@@ -78,6 +79,7 @@ const std::map<std::string, std::string, std::less<>>& tested_through() {
       {"runtime/held", "runtime_gather_test"},
       {"runtime/inbox", "stress_inbox_test"},
       {"runtime/loop_core", "stress_inbox_test"},
+      {"runtime/this_thread", "runtime_loop_threads_test"},
       {"runtime/worker", "runtime_runtime_test"},
       {"runtime/concepts", "runtime_coro_test"},
       {"runtime/callback", "runtime_loop_test"},

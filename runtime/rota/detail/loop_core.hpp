@@ -10,6 +10,7 @@
 #include <rota/detail/immovable.hpp>
 #include <rota/detail/inbox.hpp>
 #include <rota/detail/kernel.hpp>
+#include <rota/detail/this_thread.hpp>
 
 #include <cstdint>
 
@@ -17,12 +18,6 @@ namespace rota::detail {
 
 class LoopCore;
 class LoopState;
-
-/// Different for every thread that lives.
-inline const void* this_thread_token() noexcept {
-  static constinit thread_local char token = 0;
-  return &token;
-}
 
 /// The core of the loop that runs on this thread now, or null.
 LoopCore* running_core() noexcept;
@@ -57,9 +52,8 @@ class LoopCore final : Immovable {
   [[nodiscard]] bool announce_sleep() noexcept {
     // seq_cst: pairs with the fetch_or in wake(), see there.
     state_.exchange(parked, std::memory_order_seq_cst);
-    if (inbox_.empty()) return true;  // re-check
-    awake();
-    return false;
+    if (!inbox_.empty()) return stay_awake();  // re-check
+    return true;
   }
 
   /// Owner, after sleeping. relaxed: only the owner's own RMW chain matters; what a waker pushed is
@@ -123,6 +117,10 @@ class LoopCore final : Immovable {
   /// What the loop itself holds until fold_references(): more than any plain count can take away.
   static constexpr std::int64_t loop_reference = std::int64_t{1} << 40;
 
+  bool stay_awake() noexcept {
+    awake();
+    return false;
+  }
   void release_shared(std::int64_t count) noexcept;
 
   Inbox inbox_;
