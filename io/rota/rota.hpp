@@ -31,6 +31,13 @@
 #include <rota/streams.hpp>
 #include <rota/task.hpp>
 #include <rota/task_group.hpp>
+#include <rota/threadsafe/barrier.hpp>
+#include <rota/threadsafe/condition.hpp>
+#include <rota/threadsafe/event.hpp>
+#include <rota/threadsafe/future.hpp>
+#include <rota/threadsafe/lock.hpp>
+#include <rota/threadsafe/queue.hpp>
+#include <rota/threadsafe/semaphore.hpp>
 #include <rota/timeout.hpp>
 #include <rota/wait.hpp>
 #include <rota/with.hpp>

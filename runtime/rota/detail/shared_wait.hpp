@@ -1,5 +1,5 @@
 /// shared_wait.hpp: who waits for an object that all threads share, in the order they came. One
-/// mechanism under every thread-safe primitive; the protocol and its proof: sync/README.md, 5.
+/// mechanism under every thread-safe primitive; the protocol and its proof: sync/README.md, 6.
 ///
 /// The lists belong to an object, and its lock guards them: who gets what is decided under it, so
 /// nothing is handed over twice, or to nobody. Those who wait are tasks of any loop and plain

@@ -159,10 +159,16 @@ class BasicQueue : public QueueBase {
   }
   /// Puts it in now or not at all. Suspends: never. Errors: QueueFull; QueueShutDown.
   void put_nowait(T item) { put_now(Items::make(std::move(item))); }
-  /// Makes the item in its place, and puts it in now or not at all. Errors: as put_nowait.
+  /// put(T(args...)): also right for aggregates under g++ 12.
   template <typename... Args>
     requires std::constructible_from<T, Args...>
-  void emplace(Args&&... args) {
+  PutAwaiter emplace(Args&&... args) {
+    return put(T(std::forward<Args>(args)...));
+  }
+  /// Makes the item in its place, now or not at all. Errors: as put_nowait.
+  template <typename... Args>
+    requires std::constructible_from<T, Args...>
+  void emplace_nowait(Args&&... args) {
     put_now(Items::make(std::forward<Args>(args)...));
   }
   /// Takes the next item out. An item that was handed to a getter is its own: nobody else gets it.
