@@ -15,7 +15,7 @@
 
 namespace rota::testing_support {
 
-class KernelProxy final : public detail::Kernel {
+class KernelProxy : public detail::Kernel {
  public:
   struct Setup {
     unsigned sq_entries;

@@ -17,7 +17,8 @@ namespace rota::testing_support {
 
 class LoopThread {
  public:
-  LoopThread() { ready_.wait(); }
+  LoopThread() : LoopThread(LoopOptions()) {}
+  explicit LoopThread(LoopOptions options) : options_(options) { ready_.wait(); }
   LoopThread(const LoopThread&) = delete;
   LoopThread& operator=(const LoopThread&) = delete;
   /// Stops the loop, closes it, joins.
@@ -67,7 +68,7 @@ class LoopThread {
 
  private:
   void run() {
-    EventLoop loop;
+    EventLoop loop(options_);
     loop_ = &loop;
     handle_ = loop.handle();
     loop.set_exception_handler([](EventLoop&, const ExceptionContext&) {});
@@ -76,6 +77,7 @@ class LoopThread {
     loop.close();
   }
 
+  const LoopOptions options_;
   std::latch ready_{1};
   LoopHandle handle_;
   EventLoop* loop_ = nullptr;
@@ -107,6 +109,22 @@ class Blocked {
   std::shared_ptr<State> state_ = std::make_shared<State>();
   bool released_ = false;
 };
+
+/// Closes the loop of `thread` before anything can run there that came while `meanwhile()` ran.
+template <typename Function>
+void close_unseen(LoopThread& thread, Function meanwhile) {
+  std::latch running(1);
+  std::latch go_on(1);
+  thread.handle().call_soon_threadsafe([&] {
+    running.count_down();
+    go_on.wait();
+    thread.loop().stop();
+  });
+  running.wait();
+  meanwhile();
+  go_on.count_down();
+  thread.close();
+}
 
 /// A future that belongs to the loop of `thread`.
 template <typename T>
