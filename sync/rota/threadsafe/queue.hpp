@@ -136,6 +136,9 @@ class BasicQueue : public QueueBase {
     bool attempt_locked(rota::detail::Turn& turn) noexcept {
       return queue_.get_locked(item_, turn);
     }
+    void withdraw() noexcept {
+      if (!item_.empty()) queue_.put_back(item_);
+    }
     T await_resume() {
       this->leave();
       if (item_.empty()) throw QueueShutDown();
