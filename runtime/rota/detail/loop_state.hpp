@@ -54,7 +54,7 @@ class LoopState : Immovable {
   bool answered = false;  ///< close() has answered them: who comes now is answered at once.
   std::size_t waits_abroad =
       0;  ///< Tasks of this loop that wait for another one: a jumping clock stands still.
-  std::size_t waits_shared = 0;  ///< Tasks of this loop in lists that all threads share.
+  std::size_t waits_shared = 0;          ///< Tasks of this loop in lists that all threads share.
   ExecutorJob* executor_jobs = nullptr;  ///< Calls that have not come back, newest first.
   bool executors_closed = false;         ///< No more calls: shutdown_default_executor().
   bool closing = false;                  ///< close() has begun: nothing new can be made here.

@@ -141,7 +141,7 @@ class DoneCallback final : public rota::detail::SharedWaiter, public rota::detai
       : SharedWaiter(&DoneCallback::to_loop),
         Runnable(&DoneCallback::run_posted),
         id_(id),
-        loop_(*rota::detail::running_core()),
+        loop_(*rota::detail::running_loop->core),
         callback_(callback),
         future_(future) {}
 
