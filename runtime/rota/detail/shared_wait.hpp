@@ -136,7 +136,7 @@ class SharedTaskWait : public Waiting, public SharedWaiter {
   SharedTaskWait(SpinLock& lock, SharedWaitList& list, Cancel function) noexcept
       : Waiting(function), SharedWaiter(&SharedTaskWait::to_task), lock_(&lock), list_(&list) {}
   SharedTaskWait(SharedTaskWait&& other) noexcept
-      : Waiting(std::move(other)),
+      : Waiting(static_cast<Waiting&&>(other)),  // the rest of it is taken below
         SharedWaiter(&SharedTaskWait::to_task),
         lock_(other.lock_),
         list_(other.list_) {}
@@ -227,10 +227,6 @@ class SharedAwaiter : public SharedTaskWait {
   }
 
  protected:
-  SharedAwaiter(SpinLock& lock, SharedWaitList& list,
-                Cancel function = &SharedAwaiter::cancel) noexcept
-      : SharedTaskWait(lock, list, function) {}
-
   /// False: it need not wait.
   bool wait(TaskBase& task, std::coroutine_handle<> leaf) noexcept {
     Turn turn(lock());
@@ -241,6 +237,10 @@ class SharedAwaiter : public SharedTaskWait {
   void withdraw() noexcept {}
 
  private:
+  friend Derived;
+  SharedAwaiter(SpinLock& lock, SharedWaitList& list,
+                Cancel function = &SharedAwaiter::cancel) noexcept
+      : SharedTaskWait(lock, list, function) {}
   Derived& derived() noexcept { return static_cast<Derived&>(*this); }
 
   static void cancel(Waiting& waiting, TaskBase& /*task*/) noexcept {

@@ -60,6 +60,7 @@ class Barrier : rota::detail::Immovable {
   detail::BarrierAwaiter wait() noexcept { return detail::BarrierAwaiter(*this); }
   /// Blocks likewise. Thread: any but a loop's. Errors: BrokenBarrierError; RuntimeError on a
   /// loop's.
+  // NOLINTNEXTLINE(bugprone-unchecked-optional-access): nothing only when the time is over
   std::size_t wait_blocking() { return *block(std::nullopt); }
   /// The same, for at most `timeout`: nothing then, and it counts no longer.
   std::optional<std::size_t> wait_blocking(Duration timeout) { return block(timeout); }
